@@ -1,0 +1,351 @@
+"""A recurrent cell: one definition, and everything that is derived from it."""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+from carrousel.calculus.notation import Definition, Equation, Group, normal_form, parse, read
+from carrousel.errors import BackendError, DefinitionError, OptionTypeError, UnknownNameError, did_you_mean
+from carrousel.functions import TABLE, Function
+
+if TYPE_CHECKING:
+    from carrousel.calculus.adjoint import Adjoint
+    from carrousel.calculus.trace import Trace
+
+__all__ = ["Cell", "cell"]
+
+
+class Cell:
+    """A recurrent cell, made by `@cell` from the equations of its paper.
+
+    Calling a cell runs its definition for one step on torch tensors: the reference.
+
+    Attributes:
+        name: the definition's name, with its constants: `memory_cell(g=2, h=1)`.
+        definition: the checked text.
+        initial: state -> its value before the first step, 0 where not named.
+        shared: the gates that the cells of one memory block share (Hochreiter & Schmidhuber 1997, section 4).
+        init: the name of the initialiser that the cell's paper asks for, None for PyTorch's.
+
+    Shapes:
+        Calling with tensors: x (batch, input), states (batch, hidden), groups as `carrousel.backends.eager.groups`
+        makes them.
+
+    Example:
+        >>> from carrousel import cell
+        >>> from carrousel.functions import tanh
+        >>> @cell
+        ... def leaky(x, h_prev, W, R, b):
+        ...     z = tanh(W.z @ x + R.z @ h_prev + b.z)
+        ...     h = 0.9 * h_prev + 0.1 * z
+        ...     return h
+        >>> leaky.states
+        ('h',)
+        >>> print(leaky.adjoint)
+        dz      = 0.1*dh
+        da_z    = dz*(1 - z**2)
+        dx      = W.z.T @ da_z
+        dh_prev = 0.9*dh + R.z.T @ da_z
+        db.z    = da_z
+        dW.z    = outer(da_z, x)
+        dR.z    = outer(da_z, h_prev)
+
+    Source:
+        The notation is carrousel's own; each cell of the registry names its paper.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        initial: Mapping[str, float] | None = None,
+        shared: tuple[str, ...] = (),
+        init: str | None = None,
+    ) -> None:
+        self.definition = definition
+        self.initial = {state: float((initial or {}).get(state, 0.0)) for state in definition.states}
+        self.shared = tuple(shared)
+        self.init = init
+        self.name = definition.name + _constants(definition)
+        for state in initial or {}:
+            self._known("initial=", state, definition.states, "states")
+        for gate in self.shared:
+            self._known("shared=", gate, definition.quantities, "quantities")
+
+    def _known(self, option: str, name: str, known: tuple[str, ...], kind: str) -> None:
+        if name not in known:
+            raise DefinitionError(
+                self.name,
+                None,
+                f"@cell({option}...)",
+                f"{option} names {name!r}; the {kind} are {', '.join(known)}.",
+                did_you_mean(name, known).strip() or f"name one of the {kind}",
+            )
+
+    # ------------------------------------------------------------------ what follows from the definition
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The states in the order of the signature; the first is the output."""
+        return self.definition.states
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameter groups, gates in order of first use."""
+        return self.definition.groups
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Every name that the definition binds: what `return_trace=` can name."""
+        return self.definition.quantities
+
+    @property
+    def doc(self) -> str:
+        """The definition's docstring."""
+        return self.definition.doc
+
+    @property
+    def paper(self) -> str:
+        """The `Source:` line of the docstring."""
+        lines = [line.strip() for line in self.doc.splitlines()]
+        return next((line.removeprefix("Source:").strip() for line in lines if line.startswith("Source:")), "")
+
+    @functools.cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """The equations of one step; every pre-activation has a name of its own (`a_i`)."""
+        return normal_form(self.definition)
+
+    @functools.cached_property
+    def trace(self) -> "Trace":
+        """The equations on symbols."""
+        from carrousel.calculus.trace import trace
+
+        return trace(self.definition)
+
+    @functools.cached_property
+    def adjoint(self) -> "Adjoint":
+        """The derived adjoint equations of one step."""
+        from carrousel.calculus.adjoint import adjoint
+
+        return adjoint(self.trace)
+
+    def __str__(self) -> str:
+        width = max(len(e.name) for e in self.equations)
+        title = self.doc.splitlines()[0] if self.doc else ""
+        lines = [f"{self.name}: {title}" if title else self.name]
+        lines += [self.paper] if self.paper else []
+        lines.append("")
+        lines += [f"{e.name:{width}} = {str(e).partition(' = ')[2]}" for e in self.equations]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}: states {', '.join(self.states)}>"
+
+    # ------------------------------------------------------------------ kernels
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.step()(*arguments, **keywords)
+
+    def source(self, backend: str = "eager", direction: str = "forward") -> str:
+        """Return the text of a generated kernel: exactly what runs.
+
+        Args:
+            backend: "eager".
+            direction: "forward" or "backward".
+
+        Returns:
+            The kernel's text.
+
+        Raises:
+            UnknownNameError: there is no such backend or direction.
+            BackendError: the text of torch's own operator is compiled C++.
+
+        Example:
+            >>> from carrousel import cells
+            >>> print(cells.get("irnn").source("eager"))  # doctest: +ELLIPSIS
+            from carrousel.functions import relu
+            ...
+                h = relu(W.h @ x + R.h @ h_prev + b.h)
+                return h
+            <BLANKLINE>
+        """
+        if backend == "torch":
+            raise BackendError("backend 'torch' - its kernels are compiled into torch - backend 'eager' has text to show")
+        if backend != "eager":
+            raise UnknownNameError(f"cell.source - unknown backend {backend!r} - expected 'eager'")
+        from carrousel.backends import eager
+
+        if direction == "forward":
+            return eager.source(self.definition)
+        if direction == "backward":
+            return self._backward_source()
+        raise UnknownNameError(f"cell.source - unknown direction {direction!r} - expected 'forward' or 'backward'")
+
+    def _backward_source(self) -> str:
+        from carrousel import __version__
+        from carrousel.backends import store
+
+        key = f"eager backward {__version__} {self.name} {self.definition.identity}"
+        return store.fetch(key, self._derive_backward)
+
+    def _derive_backward(self) -> str:
+        from carrousel.backends import eager
+        from carrousel.calculus.lower import backward_step, kept, recomputed
+        from carrousel.calculus.printing import text
+
+        adjoint, definition = self.adjoint, self.definition
+        lines = [(str(s), text(v, adjoint.order)) for s, v in recomputed(adjoint)]
+        lines += backward_step(adjoint).lines + adjoint.matrix_lines
+        names = {str(symbol): node.variable for symbol, node in adjoint.trace.opaque.items()}
+        for shown, name in names.items():  # a product that the forward kept is a plain variable here
+            lines = [(left, right.replace(f"({shown})", name).replace(shown, name)) for left, right in lines]
+        saved = [names.get(n, n) for n in kept(adjoint)]
+        groups = [g.name for g in self.groups]
+        values = [a for a in definition.arguments if a not in groups]
+        read = set(re.findall(r"\w+", " ".join(right for _, right in lines)))
+        needed = [v for v in dict.fromkeys((*values, *definition.states, *saved)) if v in read]
+        arguments = [*needed, *adjoint.inputs, *groups, *(f"d{g}" for g in groups)]
+        return eager.backward_source(arguments, lines, adjoint.outputs, tuple(TABLE), definition.name)
+
+    def step(self, backend: str = "eager", direction: str = "forward", traced: tuple[str, ...] = ()) -> Callable[..., Any]:
+        """Return one step of the cell as a function, compiled once.
+
+        Args:
+            backend: "eager".
+            direction: "forward" or "backward".
+            traced: quantities that the forward step returns besides the states.
+
+        Returns:
+            The compiled kernel; its text shows its arguments.
+        """
+        key = (backend, direction, traced)
+        if key not in self._steps:
+            from carrousel.backends import eager
+
+            text = eager.source(self.definition, traced) if traced else self.source(backend, direction)
+            self._steps[key] = eager.compile_kernel(text)
+        return self._steps[key]
+
+    @functools.cached_property
+    def _steps(self) -> dict[tuple, Callable[..., Any]]:
+        return {}
+
+    # ------------------------------------------------------------------ variants
+
+    def truncated(self) -> "Cell":
+        """Return the cell with the truncated gradient of 1997.
+
+        The value is the same; what would flow back into a previous state through a product is dropped, so that only the
+        elementwise path, the constant error carrousel, carries the error through time.
+
+        Returns:
+            A new Cell.
+
+        Source:
+            Hochreiter & Schmidhuber (1997), Neural Computation 9(8), appendix A.1.
+        """
+        from carrousel.transforms import truncated
+
+        return truncated(self)
+
+    # ------------------------------------------------------------------ identity
+
+    def _key(self) -> tuple:
+        return self.name, self.definition.identity, tuple(self.initial.items()), self.shared, self.init
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __copy__(self) -> "Cell":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Cell":
+        return self
+
+    def __reduce__(self) -> tuple:
+        return Cell, (self.definition, self.initial, self.shared, self.init)
+
+
+@overload
+def cell(definition: Callable[..., Any], /) -> Cell: ...
+
+
+@overload
+def cell(
+    *, initial: Mapping[str, float] | None = None, shared: tuple[str, ...] = (), init: str | None = None
+) -> Callable[[Callable[..., Any]], Cell]: ...
+
+
+def cell(
+    definition: Callable[..., Any] | None = None,
+    /,
+    *,
+    initial: Mapping[str, float] | None = None,
+    shared: tuple[str, ...] = (),
+    init: str | None = None,
+) -> Cell | Callable[[Callable[..., Any]], Cell]:
+    """Make a cell from the function that it decorates.
+
+    Args:
+        definition: the equations of one step; `carrousel.calculus.notation` has the rules.
+        initial: state -> its value before the first step where that is not 0.
+        shared: the gates that the cells of one memory block share.
+        init: the name of the cell's own initialiser.
+
+    Returns:
+        The Cell, or a decorator if options are given.
+
+    Raises:
+        DefinitionError: the definition breaks the notation; the message names cell, line, equation and what to do.
+        OptionTypeError: it is not a function.
+
+    Example:
+        >>> from carrousel import cell
+        >>> from carrousel.functions import sigmoid, tanh
+        >>> @cell
+        ... def minimal(x, h_prev, W, R, b):
+        ...     f = sigmoid(W.f @ x + R.f @ h_prev + b.f)
+        ...     z = tanh(W.z @ x + R.z @ (f * h_prev) + b.z)
+        ...     h = (1 - f) * h_prev + f * z
+        ...     return h
+        >>> print(minimal)
+        minimal
+        <BLANKLINE>
+        a_f = W.f @ x + R.f @ h_prev + b.f
+        f   = sigmoid(a_f)
+        u_z = f * h_prev
+        a_z = W.z @ x + R.z @ u_z + b.z
+        z   = tanh(a_z)
+        h   = (1 - f) * h_prev + f * z
+    """
+
+    def make(function: Callable[..., Any]) -> Cell:
+        if not callable(function):
+            raise OptionTypeError(f"@cell - expected a function, got {function!r} - write @cell above a `def`")
+        return Cell(read(function), initial, shared, init)
+
+    return make if definition is None else make(definition)
+
+
+def from_text(text: str, constants: Mapping[str, Any], like: Cell) -> Cell:
+    """Make a cell from a definition's text; its options are those of `like` where its states still exist."""
+    definition = parse(text, {**TABLE, **constants}, like.definition.name)
+    initial = {s: v for s, v in like.initial.items() if s in definition.states}
+    shared = tuple(g for g in like.shared if g in definition.quantities)
+    return Cell(definition, initial, shared, like.init)
+
+
+def _constants(definition: Definition) -> str:
+    """The constants as they stand in a cell's name: `(g=2, h=1)`; functions under their own name do not."""
+    named = []
+    for name, value in definition.constants.items():
+        if isinstance(value, Function):
+            if value.name != name:
+                named.append(f"{name}={value.name}")
+        elif not (isinstance(value, float) and math.isinf(value)):
+            named.append(f"{name}={value!r}")
+    return f"({', '.join(named)})" if named else ""

@@ -1,0 +1,74 @@
+"""The registry of cells: one paper, one file. Cells are read on first use."""
+
+import importlib
+
+from carrousel.cell import Cell
+from carrousel.errors import OptionTypeError, UnknownNameError, did_you_mean
+
+__all__ = ["get", "names"]
+
+#: registry name -> (module, attribute)
+_REGISTRY = {
+    "elman": ("elman", "elman"),
+    "elman_relu": ("elman", "elman_relu"),
+    "irnn": ("irnn", "irnn"),
+    "lstm_1997": ("lstm_1997", "lstm_1997"),
+    "lstm_1997_truncated": ("lstm_1997", "lstm_1997_truncated"),
+    "lstm_1997_full": ("lstm_1997", "lstm_1997_full"),
+    "lstm_1997_full_truncated": ("lstm_1997", "lstm_1997_full_truncated"),
+    "lstm_1997_input_gate": ("lstm_1997", "lstm_1997_input_gate"),
+    "lstm": ("lstm", "lstm"),
+    "peephole_lstm": ("peephole_lstm", "peephole_lstm"),
+    "peephole_lstm_2002": ("peephole_lstm", "peephole_lstm_2002"),
+    "coupled_lstm": ("coupled_lstm", "coupled_lstm"),
+    "nig": ("odyssey", "nig"),
+    "nfg": ("odyssey", "nfg"),
+    "nog": ("odyssey", "nog"),
+    "niaf": ("odyssey", "niaf"),
+    "noaf": ("odyssey", "noaf"),
+    "np": ("odyssey", "np"),
+    "cifg": ("odyssey", "cifg"),
+    "fgr": ("odyssey", "fgr"),
+    "gru": ("gru", "gru"),
+    "gru_2014": ("gru_2014", "gru_2014"),
+    "slstm": ("slstm", "slstm"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the registry, oldest paper first."""
+    return tuple(_REGISTRY)
+
+
+def get(cell: Cell | str) -> Cell:
+    """Return a cell by its registry name; a Cell is returned as it is.
+
+    Args:
+        cell: a name of `names()`, or a Cell.
+
+    Returns:
+        The Cell.
+
+    Raises:
+        UnknownNameError: no cell has this name.
+        OptionTypeError: it is neither a name nor a Cell.
+
+    Example:
+        >>> from carrousel import cells
+        >>> cells.get("peephole_lstm").states
+        ('h', 'c')
+    """
+    if isinstance(cell, Cell):
+        return cell
+    if not isinstance(cell, str):
+        raise OptionTypeError(
+            f"cells.get - expected a Cell or a registry name, got {cell!r} - decorate the function with @carrousel.cell"
+        )
+    if cell not in _REGISTRY:
+        raise UnknownNameError(
+            f"cells.get - unknown cell {cell!r}; cells are {', '.join(_REGISTRY)}.{did_you_mean(cell, _REGISTRY)}"
+        )
+    module, attribute = _REGISTRY[cell]
+    found = getattr(importlib.import_module(f"carrousel.cells.{module}"), attribute)
+    assert isinstance(found, Cell)
+    return found

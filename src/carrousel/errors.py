@@ -1,0 +1,88 @@
+"""All errors of carrousel. One form: where - what is wrong, expected and got - what to do.
+
+Each class also is the built-in class that PyTorch raises in the same place, so code written for `torch.nn` that
+catches `ValueError` or `RuntimeError` goes on working.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CarrouselError",
+    "DefinitionError",
+    "UnknownNameError",
+    "OptionError",
+    "OptionTypeError",
+    "InputShapeError",
+    "InputTypeError",
+    "BackendError",
+    "WeightsError",
+    "MissingExtraError",
+    "OutputError",
+]
+
+
+class CarrouselError(Exception):
+    """The class that every error of carrousel inherits."""
+
+
+class DefinitionError(CarrouselError, ValueError):
+    """A cell's definition breaks the notation.
+
+    Args:
+        cell: the cell's name.
+        line: the line in the file that holds the definition, None for the signature as a whole.
+        equation: the offending line's text.
+        what: what is wrong, with expected and got.
+        todo: what to do about it.
+    """
+
+    def __init__(self, cell: str, line: int | None, equation: str, what: str, todo: str) -> None:
+        self.cell, self.line, self.equation, self.what, self.todo = cell, line, equation, what, todo
+        where = cell if line is None else f"{cell} (line {line})"
+        super().__init__(f"{where}:  {equation}\n  {what}\n  {todo}")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.cell, self.line, self.equation, self.what, self.todo)
+
+
+class UnknownNameError(CarrouselError, ValueError):
+    """A name (of a cell, backend, initialiser, trace...) that nothing answers to."""
+
+
+class OptionError(CarrouselError, ValueError):
+    """An option has a value that can not be."""
+
+
+class OptionTypeError(CarrouselError, TypeError):
+    """An option has a value of the wrong type."""
+
+
+class InputShapeError(CarrouselError, RuntimeError):
+    """A tensor has the wrong shape."""
+
+
+class InputTypeError(CarrouselError, ValueError):
+    """A tensor has the wrong dtype or values."""
+
+
+class BackendError(CarrouselError, RuntimeError):
+    """A backend can not do what is asked of it; the message names one that can."""
+
+
+class WeightsError(CarrouselError, RuntimeError):
+    """Saved weights do not belong to this module."""
+
+
+class MissingExtraError(CarrouselError, ImportError):
+    """A library of an optional extra is not installed."""
+
+
+class OutputError(CarrouselError, OSError):
+    """A file can not be written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean ...?' for the known name nearest to `name`, '' where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else ""
