@@ -171,7 +171,9 @@ class Cell:
             <BLANKLINE>
         """
         if backend == "torch":
-            raise BackendError("backend 'torch' - its kernels are compiled into torch - backend 'eager' has text to show")
+            raise BackendError(
+                "backend 'torch' - its kernels are compiled into torch - backend 'eager' has text to show"
+            )
         if backend != "eager":
             raise UnknownNameError(f"cell.source - unknown backend {backend!r} - expected 'eager'")
         from carrousel.backends import eager
@@ -208,7 +210,9 @@ class Cell:
         arguments = [*needed, *adjoint.inputs, *groups, *(f"d{g}" for g in groups)]
         return eager.backward_source(arguments, lines, adjoint.outputs, tuple(TABLE), definition.name)
 
-    def step(self, backend: str = "eager", direction: str = "forward", traced: tuple[str, ...] = ()) -> Callable[..., Any]:
+    def step(
+        self, backend: str = "eager", direction: str = "forward", traced: tuple[str, ...] = ()
+    ) -> Callable[..., Any]:
         """Return one step of the cell as a function, compiled once.
 
         Args:

@@ -124,13 +124,19 @@ def variant(cell: Cell, name: str, doc: str, **equations: str) -> Cell:
                 + (did_you_mean(quantity, cell.quantities) or " name one")
             )
         for node in function.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == quantity:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name)
+                and node.targets[0].id == quantity
+            ):
                 node.value = ast.parse(text, mode="eval").body
     if ast.get_docstring(function) is not None:
         function.body.pop(0)
     function.body.insert(0, ast.Expr(ast.Constant(doc)))
     mentioned = {n.id for line in function.body for n in ast.walk(line) if isinstance(n, ast.Name)}
-    function.args.args = [a for a in function.args.args if a.arg in mentioned or a.arg.endswith("_prev") or a.arg == "x"]
+    function.args.args = [
+        a for a in function.args.args if a.arg in mentioned or a.arg.endswith("_prev") or a.arg == "x"
+    ]
     return _made(cell, name, function)
 
 

@@ -153,7 +153,8 @@ class Grammar:
             self._fail("an `if` chooses between equations, but a cell's equations are the same at every step", _CHOICE)
         if isinstance(node, ast.AugAssign):
             self._fail(
-                f"{ast.unparse(node.target)} would be bound twice", "write a new name for the new quantity: `c2 = c + ...`"
+                f"{ast.unparse(node.target)} would be bound twice",
+                "write a new name for the new quantity: `c2 = c + ...`",
             )
         if not isinstance(node, ast.Assign):
             self._fail(f"a definition has no {type(node).__name__} statement", _RULE_OF_LINES)
@@ -176,7 +177,9 @@ class Grammar:
         if name in self.uses or (name in self.sizes and name not in self._quantities()):
             self._fail(f"{name} is an argument and can not be bound", "give the new quantity a name of its own")
         if name in self._quantities():
-            self._fail(f"the name {name} is bound twice", "give each quantity a name of its own; it keeps that name everywhere")
+            self._fail(
+                f"the name {name} is bound twice", "give each quantity a name of its own; it keeps that name everywhere"
+            )
         if name.endswith(("_prev", "_t")):
             self._fail(f"{name} ends in _prev or _t, which mark arguments", "choose another name for this quantity")
         adjoints = {f"d{known}" for known in (*self.sizes, *self.uses)}
@@ -328,7 +331,10 @@ class Grammar:
     def _operand(self, group: str, gate: str, right: ast.expr, size: str) -> None:
         text = ast.unparse(right)
         if size == NUMBER:
-            self._fail(f"{group}.{gate} multiplies the number {text}", "multiply x, a previous state or a quantity of this step")
+            self._fail(
+                f"{group}.{gate} multiplies the number {text}",
+                "multiply x, a previous state or a quantity of this step",
+            )
         if size == INPUT and text != "x":
             self._fail(f"{group}.{gate} multiplies `{text}`", "a matrix multiplies x itself: W.gate @ x")
         if group == "W" and size != INPUT:
@@ -354,7 +360,11 @@ class Grammar:
         function = self.surroundings.get(text) if isinstance(node.func, ast.Name) else None
         if not isinstance(function, Function):
             if name in TABLE:
-                where = f"`{text}` is not carrousel's" if text in self.surroundings or "." in text else f"`{text}` is not imported"
+                where = (
+                    f"`{text}` is not carrousel's"
+                    if text in self.surroundings or "." in text
+                    else f"`{text}` is not imported"
+                )
                 self._fail(where, f"from carrousel.functions import {name}: it has a derivative in the calculus")
             self._fail(
                 f"`{text}` is not a function of the notation; these are {', '.join(TABLE)}",
@@ -370,7 +380,9 @@ class Grammar:
         if function is TABLE["clip"] and any(self._expression(bound) != NUMBER for bound in node.args[1:]):
             self._fail("the bounds of clip are not numbers", "use maximum and minimum for bounds that are quantities")
         if function.is_reduction and size != HIDDEN:
-            self._fail(f"{text} runs over the hidden units; `{ast.unparse(node.args[0])}` has {size} values", "take a quantity")
+            self._fail(
+                f"{text} runs over the hidden units; `{ast.unparse(node.args[0])}` has {size} values", "take a quantity"
+            )
         return size
 
     # ------------------------------------------------------------------ the end
@@ -382,7 +394,10 @@ class Grammar:
         got = [p.id if isinstance(p, ast.Name) else None for p in parts]
         declared = ", ".join(self.states)
         if None in got:
-            self._fail("an expression is returned, expected names of states", f"name it on a line above, then `return {declared}`")
+            self._fail(
+                "an expression is returned, expected names of states",
+                f"name it on a line above, then `return {declared}`",
+            )
         for state in self.states:
             if state not in self._quantities():
                 self._fail(

@@ -1,0 +1,251 @@
+"""Single steps: stand-ins for torch.nn.LSTMCell, GRUCell and RNNCell; and `convert` for whole models."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from carrousel import cells
+from carrousel.backends import eager
+from carrousel.cell import Cell
+from carrousel.errors import OptionError, UnknownNameError, did_you_mean
+from carrousel.nn import init as initialisers
+from carrousel.nn import operator
+from carrousel.nn.checks import check_input, check_states
+from carrousel.nn.drop_in import GRU, LSTM, RNN
+from carrousel.nn.layers import BACKENDS
+from carrousel.nn.torch_layout import Layout, parameter_name
+
+__all__ = ["GRUCell", "LSTMCell", "RNNCell", "convert"]
+
+
+class _Step(Module):
+    """One step of a cell, with its namesake's interface."""
+
+    _namesake: type[Any]
+    _states: tuple[str, ...]
+    input_size: int
+    hidden_size: int
+    bias: bool
+
+    def __init__(
+        self,
+        *args: Any,
+        cell: Cell | str | None = None,
+        backend: str = "auto",
+        init: str | initialisers.Initialiser | None = None,
+        forget_bias: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._namesake.__init__(self, *args, **kwargs)
+        self._adopt(self._own_cell() if cell is None else cells.get(cell), backend, init, forget_bias)
+        if not self._is_own:
+            first = next(self.parameters())
+            for name in list(self._parameters):
+                del self._parameters[name]
+            for group, shape in self._layout.shapes(self.input_size).items():
+                value = torch.empty(shape, device=first.device, dtype=first.dtype)
+                self.register_parameter(parameter_name(group), Parameter(value))
+        if not self._is_own or init or forget_bias is not None:
+            self.reset_parameters()
+
+    def _own_cell(self) -> Cell:
+        nonlinearity = getattr(self, "nonlinearity", None)
+        if nonlinearity not in (None, "tanh", "relu"):
+            raise OptionError(f"{type(self).__name__} - nonlinearity is {nonlinearity!r} - expected 'tanh' or 'relu'")
+        return cells.get(
+            {"relu": "elman_relu", "tanh": "elman"}.get(nonlinearity or "", "lstm" if len(self._states) == 2 else "gru")
+        )
+
+    def _adopt(self, cell: Cell, backend: str, init: Any, forget_bias: float | None) -> None:
+        where = type(self).__name__
+        if backend not in BACKENDS:
+            raise UnknownNameError(
+                f"{where} - unknown backend {backend!r}; they are {', '.join(BACKENDS)}.{did_you_mean(str(backend), BACKENDS)}"
+            )
+        if cell.states != self._states:
+            raise OptionError(
+                f"{where} - the cell {cell.name} has states ({', '.join(cell.states)}), expected "
+                f"({', '.join(self._states)}) - use carrousel.Recurrent for cells with other states"
+            )
+        self.cell, self.backend, self.init, self.forget_bias = cell, backend, init, forget_bias
+        self._layout = Layout(cell, self.hidden_size, bias=self.bias)
+
+    @property
+    def _is_own(self) -> bool:
+        return operator.mode_of(self.cell) is not None
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        if "cell" not in self.__dict__:  # called by the namesake's constructor
+            self._namesake.reset_parameters(self)
+            return
+        stack = initialisers.Stack(self._layout, {g: p.detach() for g, p in self._stacked().items()})
+        initialisers.get(self.init or self.cell.init or "torch")(stack)
+        if self.forget_bias is not None:
+            initialisers.set_forget_bias(stack, self.forget_bias)
+
+    def _stacked(self) -> dict[str, Tensor]:
+        found = {g.name: getattr(self, parameter_name(g.name), None) for g in self.cell.groups}
+        return {group: p for group, p in found.items() if p is not None}
+
+    def extra_repr(self) -> str:
+        """Show the namesake's options and the added ones."""
+        added = {"cell": (self.cell.name, self._own_cell().name), "backend": (self.backend, "auto")}
+        shown = [f"{name}={value!r}" for name, (value, default) in added.items() if value != default]
+        return ", ".join([self._namesake.extra_repr(self), *shown])
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """Take one step; see the class for arguments and shapes."""
+        if self._is_own and self.backend != "eager" and (self.backend == "torch" or not operator.transforms_active()):
+            return self._namesake.forward(self, input, hx)
+        where, unbatched = type(self).__name__, input.dim() == 1
+        check_input(
+            where,
+            input,
+            ("input",) if unbatched else ("batch", "input"),
+            self.input_size,
+            next(self.parameters()).dtype,
+        )
+        x = input.unsqueeze(0) if unbatched else input
+        if hx is None:
+            states = tuple(x.new_full((len(x), self.hidden_size), self.cell.initial[s]) for s in self.cell.states)
+        else:
+            given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+            states = tuple(s.unsqueeze(0) for s in given) if unbatched else given
+            check_states(where, self.cell.states, states, [(len(x), self.hidden_size)] * len(self.cell.states))
+        new = self.cell.step("eager")(x, *states, **eager.groups(self._layout.unstack(self._stacked())))
+        new = new if isinstance(new, tuple) else (new,)
+        new = tuple(s.squeeze(0) for s in new) if unbatched else new
+        return new if len(new) > 1 else new[0]
+
+
+class LSTMCell(_Step, torch.nn.LSTMCell):
+    """Stand in for torch.nn.LSTMCell.
+
+    Args:
+        *args, **kwargs: those of torch.nn.LSTMCell.
+        cell: a Cell with states (h, c), or its registry name.
+        backend, init, forget_bias: as in `carrousel.Recurrent`.
+
+    Shapes:
+        - input: (batch, input) or (input,)
+        - hx: (h, c), each (batch, hidden) or (hidden,)
+        - result: (h, c), as hx
+
+    Raises:
+        ValueError, RuntimeError: where torch.nn.LSTMCell raises them.
+
+    Example:
+        >>> import torch, carrousel
+        >>> h, c = carrousel.LSTMCell(3, 5)(torch.randn(2, 3))
+        >>> h.shape
+        torch.Size([2, 5])
+
+    Source:
+        torch.nn.LSTMCell.
+    """
+
+    _namesake = torch.nn.LSTMCell
+    _states = ("h", "c")
+
+
+class GRUCell(_Step, torch.nn.GRUCell):
+    """Stand in for torch.nn.GRUCell.
+
+    Args:
+        *args, **kwargs: those of torch.nn.GRUCell.
+        cell: a Cell with the one state h, or its registry name.
+        backend, init, forget_bias: as in `carrousel.Recurrent`.
+
+    Shapes:
+        - input: (batch, input) or (input,)
+        - hx and result: (batch, hidden) or (hidden,)
+
+    Example:
+        >>> import torch, carrousel
+        >>> carrousel.GRUCell(3, 5)(torch.randn(2, 3)).shape
+        torch.Size([2, 5])
+
+    Source:
+        torch.nn.GRUCell.
+    """
+
+    _namesake = torch.nn.GRUCell
+    _states = ("h",)
+
+
+class RNNCell(_Step, torch.nn.RNNCell):
+    """Stand in for torch.nn.RNNCell.
+
+    Args:
+        *args, **kwargs: those of torch.nn.RNNCell.
+        cell: a Cell with the one state h, or its registry name.
+        backend, init, forget_bias: as in `carrousel.Recurrent`.
+
+    Shapes:
+        - input: (batch, input) or (input,)
+        - hx and result: (batch, hidden) or (hidden,)
+
+    Example:
+        >>> import torch, carrousel
+        >>> carrousel.RNNCell(3, 5)(torch.randn(2, 3)).shape
+        torch.Size([2, 5])
+
+    Source:
+        torch.nn.RNNCell.
+    """
+
+    _namesake = torch.nn.RNNCell
+    _states = ("h",)
+
+
+_STAND_INS: dict[type[Module], type[Module]] = {
+    torch.nn.LSTM: LSTM,
+    torch.nn.GRU: GRU,
+    torch.nn.RNN: RNN,
+    torch.nn.LSTMCell: LSTMCell,
+    torch.nn.GRUCell: GRUCell,
+    torch.nn.RNNCell: RNNCell,
+}
+
+
+def convert(model: Module, *, backend: str = "auto") -> Module:
+    """Swap every torch.nn recurrent layer of a model in place.
+
+    The modules stay the same objects, with their parameters, hooks and mode: optimizers and references to them go on
+    working. A module of a class derived from a torch.nn layer is left as it is, with a warning.
+
+    Args:
+        model: any module, a recurrent layer itself included.
+        backend: as in `carrousel.Recurrent`.
+
+    Returns:
+        The model.
+
+    Raises:
+        UnknownNameError: there is no such backend.
+
+    Example:
+        >>> import torch, carrousel
+        >>> model = carrousel.convert(torch.nn.Sequential(torch.nn.LSTM(3, 5), torch.nn.Identity()))
+        >>> type(model[0])
+        <class 'carrousel.nn.drop_in.LSTM'>
+    """
+    for name, module in model.named_modules():
+        stand_in = _STAND_INS.get(type(module))
+        if stand_in is not None:
+            module.__class__ = stand_in
+            assert isinstance(module, LSTM | GRU | RNN | _Step)
+            if isinstance(module, _Step):
+                module._adopt(module._own_cell(), backend, None, None)
+            else:
+                module._adopt(module._own_cell(), backend)
+        elif isinstance(module, tuple(_STAND_INS)) and not isinstance(module, tuple(_STAND_INS.values())):
+            warnings.warn(
+                f"convert: {name or 'the model'} is a {type(module).__name__}, not torch.nn's own: left as it is",
+                stacklevel=2,
+            )
+    return model

@@ -1,0 +1,210 @@
+"""Stand-ins for torch.nn.LSTM, GRU and RNN: change the import, nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from carrousel import cells
+from carrousel.cell import Cell
+from carrousel.errors import OptionError
+from carrousel.nn import operator
+from carrousel.nn.init import Initialiser
+from carrousel.nn.layers import Layers
+
+__all__ = ["GRU", "LSTM", "RNN"]
+
+
+class _DropIn(Layers):
+    """A layer that is its torch.nn namesake, with more keyword options."""
+
+    _namesake: type[torch.nn.RNNBase]
+    _states: tuple[str, ...]
+    _takes_time_0 = False
+
+    def __init__(
+        self,
+        *args: Any,
+        cell: Cell | str | None = None,
+        backend: str = "auto",
+        init: str | Initialiser | None = None,
+        forget_bias: float | None = None,
+        learn_initial_state: bool = False,
+        block_size: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        chosen = None if cell is None else self._suitable(cells.get(cell))
+        self._namesake.__init__(self, *args, **kwargs)
+        chosen = chosen or self._own_cell()
+        self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size)
+        first = next(self.parameters())
+        if not self._is_own:
+            self._replace_parameters(first.device, first.dtype)
+            self.reset_parameters()
+        elif init or forget_bias is not None or learn_initial_state:
+            self._register_initial_states(first.device, first.dtype)
+            self.reset_parameters()
+
+    def _replace_parameters(self, device: torch.device, dtype: torch.dtype) -> None:
+        for name in self._flat_weights_names:
+            del self._parameters[name]
+        self._register(device, dtype)
+        self._flat_weights_names = [name for names in self._all_weights for name in names]
+        self._init_flat_weights()
+
+    def _own_cell(self) -> Cell:
+        return cells.get({"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "elman", "RNN_RELU": "elman_relu"}[self.mode])
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether the parameters are those of the namesake."""
+        return operator.mode_of(self.cell) is not None
+
+    def _suitable(self, cell: Cell) -> Cell:
+        if cell.states != self._states:
+            raise OptionError(
+                f"{type(self).__name__} - the cell {cell.name} has states ({', '.join(cell.states)}), "
+                f"expected ({', '.join(self._states)}) - use carrousel.Recurrent for cells with other states"
+            )
+        return cell
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
+        if "cell" in self.__dict__:
+            super().reset_parameters()
+        else:  # called by the namesake's constructor
+            self._namesake.reset_parameters(self)
+
+    def flatten_parameters(self) -> None:
+        """Bring the weights into one piece of memory on a GPU, as the namesake does."""
+        if "cell" not in self.__dict__ or self._is_own:
+            self._namesake.flatten_parameters(self)
+
+    def extra_repr(self) -> str:
+        """Show the namesake's options and the added ones."""
+        shown = [self._namesake.extra_repr(self)]
+        if self.cell != self._own_cell():
+            shown.append(f"cell={self.cell.name!r}")
+        return ", ".join([*shown, *self._added_options()])
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Any = None,
+        *,
+        lengths: Any = None,
+        resets: Tensor | None = None,
+        return_trace: tuple[str, ...] = (),
+        step_inputs: Mapping[str, Tensor] | None = None,
+    ) -> Any:
+        """Run the layers over a sequence; see the class for arguments and shapes."""
+        plain = lengths is None and resets is None and not return_trace and not step_inputs
+        if plain and self._namesake_can():
+            return self._namesake.forward(self, input, hx)
+        return super().forward(
+            input, hx, lengths=lengths, resets=resets, return_trace=return_trace, step_inputs=step_inputs
+        )
+
+    def _namesake_can(self) -> bool:
+        if not self._is_own or self.backend == "eager" or self.learn_initial_state:
+            return False
+        return self.backend == "torch" or not operator.transforms_active()
+
+
+class LSTM(_DropIn, torch.nn.LSTM):
+    """Stand in for torch.nn.LSTM, whose arguments, results, weights and errors it has.
+
+    Args:
+        *args, **kwargs: those of torch.nn.LSTM: input_size, hidden_size, num_layers=1, bias=True, batch_first=False,
+            dropout=0.0, bidirectional=False, proj_size=0, device=None, dtype=None.
+        cell: a Cell with states (h, c), or its registry name ("peephole_lstm"), in place of the plain LSTM.
+        backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
+
+    Calling it:
+        `output, (h_n, c_n) = lstm(input, hx=None)`, and the keyword arguments of `carrousel.Recurrent`: lengths, resets,
+        return_trace, step_inputs.
+
+    Shapes:
+        - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence
+        - h_0, h_n: (layers * directions, batch, proj_size or hidden_size)
+        - c_0, c_n: (layers * directions, batch, hidden)
+        - output: (time, batch, directions * (proj_size or hidden_size))
+
+    Raises:
+        ValueError, RuntimeError, TypeError: where torch.nn.LSTM raises them.
+
+    Example:
+        >>> import torch, carrousel
+        >>> lstm = carrousel.LSTM(3, 5, cell="peephole_lstm", forget_bias=1.0)
+        >>> output, (h, c) = lstm(torch.randn(7, 2, 3), lengths=[7, 0])
+        >>> [name for name, _ in lstm.named_parameters()]
+        ['weight_ih_l0', 'weight_hh_l0', 'weight_ch_l0', 'bias_ih_l0']
+
+    Source:
+        torch.nn.LSTM; Gers, Schmidhuber & Cummins (2000).
+    """
+
+    _namesake = torch.nn.LSTM
+    _states = ("h", "c")
+
+
+class GRU(_DropIn, torch.nn.GRU):
+    """Stand in for torch.nn.GRU, whose arguments, results, weights and errors it has.
+
+    Args:
+        *args, **kwargs: those of torch.nn.GRU.
+        cell: a Cell with the one state h, or its registry name ("gru_2014"), in place of PyTorch's GRU.
+        backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
+
+    Shapes:
+        - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence
+        - h_0, h_n: (layers * directions, batch, hidden)
+        - output: (time, batch, directions * hidden)
+
+    Raises:
+        ValueError, RuntimeError, TypeError: where torch.nn.GRU raises them.
+
+    Example:
+        >>> import torch, carrousel
+        >>> output, h = carrousel.GRU(3, 5)(torch.randn(7, 2, 3))
+        >>> output.shape
+        torch.Size([7, 2, 5])
+
+    Source:
+        torch.nn.GRU; Cho et al. (2014).
+    """
+
+    _namesake = torch.nn.GRU
+    _states = ("h",)
+
+
+class RNN(_DropIn, torch.nn.RNN):
+    """Stand in for torch.nn.RNN, whose arguments, results, weights and errors it has.
+
+    Args:
+        *args, **kwargs: those of torch.nn.RNN, `nonlinearity` ("tanh" or "relu") among them.
+        cell: a Cell with the one state h, or its registry name ("irnn").
+        backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
+
+    Shapes:
+        - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence
+        - h_0, h_n: (layers * directions, batch, hidden)
+        - output: (time, batch, directions * hidden)
+
+    Raises:
+        ValueError, RuntimeError, TypeError: where torch.nn.RNN raises them.
+
+    Example:
+        >>> import torch, carrousel
+        >>> output, h = carrousel.RNN(3, 5, nonlinearity="relu")(torch.randn(7, 2, 3))
+        >>> output.shape
+        torch.Size([7, 2, 5])
+
+    Source:
+        torch.nn.RNN; Elman (1990).
+    """
+
+    _namesake = torch.nn.RNN
+    _states = ("h",)

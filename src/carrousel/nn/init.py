@@ -1,0 +1,199 @@
+"""Initialisers of recurrent weights, by name.
+
+An initialiser is a function of a `Stack`: the parameters of one layer in one direction, seen gate by gate.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import init as torch_init
+
+from carrousel.errors import OptionError, OptionTypeError, UnknownNameError, did_you_mean
+from carrousel.nn.torch_layout import Layout
+
+__all__ = ["Initialiser", "Stack", "INITIALISERS", "get", "torch_uniform", "keras", "orthogonal", "identity", "chrono"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The parameters of one layer in one direction.
+
+    Attributes:
+        layout: how they are stacked.
+        parameters: group -> stacked tensor (rows[, columns]).
+    """
+
+    layout: Layout
+    parameters: Mapping[str, Tensor]
+
+    def gates(self, group: str) -> dict[str, Tensor]:
+        """Return gate -> view of its rows; empty if there is no such group."""
+        if group not in self.parameters:
+            return {}
+        spec = self.layout.cell.definition.group(group)
+        return {gate: self.parameters[group][rows] for gate, rows in self.layout.gate_slices(spec).items()}
+
+    @property
+    def recurrent(self) -> list[str]:
+        """The groups of matrices that do not multiply the input."""
+        return [g for g, w in self.parameters.items() if w.dim() == 2 and g != "W"]
+
+    @property
+    def vectors(self) -> list[str]:
+        """The groups of vectors: biases, peepholes."""
+        return [g for g, w in self.parameters.items() if w.dim() == 1]
+
+
+Initialiser = Callable[[Stack], None]
+
+
+def torch_uniform(stack: Stack) -> None:
+    """Draw everything from U(-k, k), k = 1 / sqrt(hidden_size), in PyTorch's order.
+
+    Source: torch.nn.LSTM.
+    """
+    k = 1.0 / math.sqrt(stack.layout.hidden_size)
+    for parameter in stack.parameters.values():
+        torch_init.uniform_(parameter, -k, k)
+
+
+def keras(stack: Stack) -> None:
+    """Glorot uniform input weights, orthogonal recurrent weights over all gates, zero biases, forget bias 1.
+
+    Source: keras.layers.LSTM.
+    """
+    if "W" in stack.parameters:
+        torch_init.xavier_uniform_(stack.parameters["W"])
+    for group in stack.recurrent:
+        torch_init.orthogonal_(stack.parameters[group])
+    _zero_vectors(stack)
+    if "f" in stack.gates("b"):
+        torch_init.ones_(stack.gates("b")["f"])
+
+
+def orthogonal(stack: Stack) -> None:
+    """Orthogonal recurrent matrices gate by gate, Xavier uniform input matrices gate by gate, zero biases.
+
+    Source: Saxe, McClelland & Ganguli (2014), Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks.
+    """
+    for matrix in stack.gates("W").values():
+        torch_init.xavier_uniform_(matrix)
+    for group in stack.recurrent:
+        for matrix in stack.gates(group).values():
+            torch_init.orthogonal_(matrix)
+    _zero_vectors(stack)
+
+
+def identity(stack: Stack) -> None:
+    """Identity recurrent matrices, zero biases, input weights from a normal distribution with deviation 0.001.
+
+    Source: Le, Jaitly & Hinton (2015), A simple way to initialize recurrent networks of rectified linear units.
+    """
+    for matrix in stack.gates("W").values():
+        torch_init.normal_(matrix, 0.0, 0.001)
+    for group in stack.recurrent:
+        for matrix in stack.gates(group).values():
+            torch_init.eye_(matrix)
+    _zero_vectors(stack)
+
+
+def chrono(max_steps: int = 1000) -> Initialiser:
+    """Return the initialiser for dependencies of up to `max_steps` steps: b_f = log U(1, max_steps - 1), b_i = -b_f.
+
+    All else is drawn as PyTorch draws it; a second bias of these gates is zero.
+
+    Args:
+        max_steps: the longest expected dependency, at least 3.
+
+    Returns:
+        The initialiser.
+
+    Raises:
+        OptionError: max_steps is below 3.
+
+    Source:
+        Tallec & Ollivier (2018), Can recurrent neural networks warp time?, section 2.
+    """
+    if max_steps < 3:
+        raise OptionError(f"init.chrono - max_steps is {max_steps}, expected at least 3 - give the longest dependency")
+
+    def chrono(stack: Stack) -> None:
+        bias = stack.gates("b")
+        if "f" not in bias or "i" not in bias:
+            raise OptionError(
+                f"init 'chrono' - {stack.layout.cell.name} has no biased gates i and f - "
+                f"choose another of {', '.join(INITIALISERS)}"
+            )
+        torch_uniform(stack)
+        with torch.no_grad():
+            bias["f"].uniform_(1.0, max_steps - 1.0).log_()
+            bias["i"].copy_(-bias["f"])
+            for gate in ("i", "f"):
+                if gate in stack.gates("bR"):
+                    stack.gates("bR")[gate].zero_()
+
+    return chrono
+
+
+INITIALISERS: dict[str, Initialiser] = {
+    "torch": torch_uniform,
+    "keras": keras,
+    "orthogonal": orthogonal,
+    "identity": identity,
+    "chrono": chrono(),
+}
+
+
+def get(init: str | Initialiser) -> Initialiser:
+    """Return an initialiser by name; a function is returned as it is.
+
+    Args:
+        init: a key of INITIALISERS, or a function of a Stack, as `chrono(784)` returns.
+
+    Returns:
+        The initialiser.
+
+    Raises:
+        UnknownNameError: no initialiser has this name.
+        OptionTypeError: it is neither a name nor a function.
+    """
+    if callable(init):
+        return init
+    if not isinstance(init, str):
+        raise OptionTypeError(
+            f"init= - expected a name or a function, got {init!r} - names are {', '.join(INITIALISERS)}"
+        )
+    if init not in INITIALISERS:
+        raise UnknownNameError(
+            f"init= - unknown initialiser {init!r}; they are {', '.join(INITIALISERS)}.{did_you_mean(init, INITIALISERS)}"
+        )
+    return INITIALISERS[init]
+
+
+def set_forget_bias(stack: Stack, value: float) -> None:
+    """Set the forget gate's bias to a value; a second bias of that gate becomes zero.
+
+    Raises:
+        OptionError: the cell has no forget gate with a bias.
+
+    Source:
+        Gers, Schmidhuber & Cummins (2000), section 3.2.
+    """
+    bias = stack.gates("b")
+    if "f" not in bias:
+        raise OptionError(
+            f"forget_bias={value} - {stack.layout.cell.name} has no forget gate f with a bias - leave forget_bias out"
+        )
+    with torch.no_grad():
+        bias["f"].fill_(value)
+        if "f" in stack.gates("bR"):
+            stack.gates("bR")["f"].zero_()
+
+
+def _zero_vectors(stack: Stack) -> None:
+    for group in stack.vectors:
+        torch_init.zeros_(stack.parameters[group])

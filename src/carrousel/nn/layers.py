@@ -1,0 +1,413 @@
+"""What all recurrent layers have in common: parameters, states, and the way of a call to its backend."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from carrousel.cell import Cell
+from carrousel.errors import BackendError, InputShapeError, OptionTypeError, UnknownNameError, did_you_mean
+from carrousel.nn import checks, init, operator
+from carrousel.nn.sequence import Call, run_layers
+from carrousel.nn.torch_layout import Layout, decode, encode, parameter_name, suffix
+from carrousel.transforms import projected
+
+__all__ = ["BACKENDS", "Layers"]
+
+BACKENDS = ("auto", "torch", "eager")
+
+
+class Layers(Module):
+    """Layers of one cell; the part that `Recurrent`, its namesakes of torch.nn and `Population` share."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: Any
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
+    cell: Cell
+    backend: str
+
+    #: Axes of the input besides time and features.
+    _rows: tuple[str, ...] = ("batch",)
+    #: Leading axis of every parameter: the number of nets of a population.
+    _nets: tuple[int, ...] = ()
+    #: The namesakes refuse an empty sequence, as torch.nn does.
+    _takes_time_0 = True
+
+    # ------------------------------------------------------------------ construction
+
+    def _adopt(
+        self,
+        cell: Cell,
+        backend: str = "auto",
+        init_name: "str | init.Initialiser | None" = None,
+        forget_bias: float | None = None,
+        learn_initial_state: bool = False,
+        block_size: int = 1,
+    ) -> None:
+        """Take the options that torch.nn does not have; sizes and the like are attributes already."""
+        where = type(self).__name__
+        if backend not in BACKENDS:
+            raise UnknownNameError(
+                f"{where} - unknown backend {backend!r}; they are {', '.join(BACKENDS)}.{did_you_mean(str(backend), BACKENDS)}"
+            )
+        if forget_bias is not None and (isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float)):
+            raise OptionTypeError(f"{where} - forget_bias is {forget_bias!r}, expected a number - for example 1.0")
+        self.cell, self.backend = cell, backend
+        self.block_size = block_size
+        self.init, self.forget_bias = init_name, forget_bias
+        init.get(init_name or cell.init or "torch")
+        self.learn_initial_state = learn_initial_state
+        self._make_layout()
+        if backend == "torch":
+            self._refuse(self._refusals())
+
+    def _make_layout(self) -> None:
+        kernel_cell = projected(self.cell) if self.proj_size and not self.cell.definition.projected else self.cell
+        bias = self.bias if isinstance(self.bias, bool) else tuple(self.bias)
+        self._layout = Layout(kernel_cell, self.hidden_size, self.proj_size, self.block_size, bias, bool(self._nets))
+
+    def _register(self, device: Any, dtype: Any) -> None:
+        """Make the parameters, named and ordered as PyTorch does, and the learned initial states."""
+        self._all_weights: list[list[str]] = []
+        for layer in range(self.num_layers):
+            size = self.input_size if layer == 0 else self._layout.output_size * self._directions
+            for reverse in self._each_direction:
+                names = []
+                for group, shape in self._layout.shapes(size).items():
+                    name = parameter_name(group) + suffix(layer, reverse)
+                    value = torch.empty(*self._nets, *shape, device=device, dtype=dtype)
+                    self.register_parameter(name, Parameter(value))
+                    names.append(name)
+                self._all_weights.append(names)
+        self._register_initial_states(device, dtype)
+
+    def _register_initial_states(self, device: Any, dtype: Any) -> None:
+        if not self.learn_initial_state:
+            return
+        for state, value in self._layout.cell.initial.items():
+            if abs(value) != float("inf"):  # a state that begins at -inf stays a constant
+                shape = (*self._nets, self._depth, self._layout.state_size(state))
+                learned = torch.full(shape, value, device=device, dtype=dtype)
+                self.register_parameter(f"initial_{state}", Parameter(learned))
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def _each_direction(self) -> tuple[bool, ...]:
+        return (False, True) if self.bidirectional else (False,)
+
+    @property
+    def _depth(self) -> int:
+        return self.num_layers * self._directions
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, with the initialiser of the constructor."""
+        initialise = init.get(self.init or self.cell.init or "torch")
+        for net in range(self._nets[0]) if self._nets else (None,):
+            for layer in range(self.num_layers):
+                for reverse in self._each_direction:
+                    parameters = self._stacked(layer, reverse)
+                    if net is not None:
+                        parameters = {group: p[net] for group, p in parameters.items()}
+                    stack = init.Stack(self._layout, {g: p.detach() for g, p in parameters.items()})
+                    initialise(stack)
+                    if self.forget_bias is not None:
+                        init.set_forget_bias(stack, self.forget_bias)
+        with torch.no_grad():
+            for state, value in self._layout.cell.initial.items():
+                if (learned := getattr(self, f"initial_{state}", None)) is not None:
+                    learned.fill_(value)
+
+    def _stacked(self, layer: int, reverse: bool) -> dict[str, Tensor]:
+        """Group -> stacked parameter of one layer and direction."""
+        names = {g.name: parameter_name(g.name) + suffix(layer, reverse) for g in self._layout.cell.groups}
+        return {group: getattr(self, name) for group, name in names.items() if hasattr(self, name)}
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters, one list per layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: the parameters need no common memory. Here for code written for torch.nn."""
+
+    def extra_repr(self) -> str:
+        """Show the options that differ from the defaults."""
+        shown = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+        }
+        shown += [f"{n}={getattr(self, n)}" for n, default in defaults.items() if getattr(self, n) != default]
+        return ", ".join([*shown, *self._added_options()])
+
+    def _added_options(self) -> list[str]:
+        defaults = {"backend": "auto", "init": None, "forget_bias": None, "learn_initial_state": False, "block_size": 1}
+        return [f"{n}={getattr(self, n)!r}" for n, default in defaults.items() if getattr(self, n) != default]
+
+    # ------------------------------------------------------------------ the call
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Any = None,
+        *,
+        lengths: Any = None,
+        resets: Tensor | None = None,
+        return_trace: tuple[str, ...] = (),
+        step_inputs: Mapping[str, Tensor] | None = None,
+    ) -> Any:
+        """Run the layers over a sequence; see the class for arguments and shapes."""
+        if isinstance(input, PackedSequence):
+            if lengths is not None:
+                raise InputShapeError(f"{self._where}: a PackedSequence has its lengths inside - leave lengths= out")
+            return self._forward_packed(input, hx, resets, return_trace, step_inputs)
+        unbatched = self._rows == ("batch",) and input.dim() == 2
+        x = input.unsqueeze(1) if unbatched else input.movedim(self._time_axis, 0) if input.dim() > 1 else input
+        axes = ("time", "input") if unbatched else ("time", *self._rows, "input")
+        named = axes if unbatched else self._user_axes()
+        checks.check_input(self._where, input, named, self.input_size, self._dtype)
+        if x.shape[0] == 0 and not self._takes_time_0 and lengths is None:
+            raise InputShapeError(
+                f"{self._where}: Expected sequence length to be larger than 0; got shape {tuple(input.shape)} - "
+                "pass lengths= to allow empty sequences"
+            )
+        per_step = {n: self._time_major(v, unbatched) for n, v in (step_inputs or {}).items()}
+        if resets is not None:
+            resets = self._time_major(torch.as_tensor(resets), unbatched)
+        if lengths is not None and unbatched:
+            lengths = torch.as_tensor(lengths).reshape(-1)
+        call = self._call(x, self._given(hx, unbatched), lengths, resets, return_trace, per_step)
+        output, states, trace = self._run(call)
+        back = (lambda v: v.squeeze(1)) if unbatched else (lambda v: v.movedim(0, self._time_axis))
+        states = tuple(s.squeeze(1) if unbatched else self._net_first(s) for s in states)
+        result = back(output), (states if len(states) > 1 else states[0])
+        return (*result, {name: back(value) for name, value in trace.items()}) if return_trace else result
+
+    @property
+    def _where(self) -> str:
+        return type(self).__name__
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return getattr(self, self._all_weights[0][0]).dtype
+
+    @property
+    def _time_axis(self) -> int:
+        return len(self._rows) - 1 + self.batch_first
+
+    def _user_axes(self) -> tuple[str, ...]:
+        axes = [*self._rows, "input"]
+        axes.insert(self._time_axis, "time")
+        return tuple(axes)
+
+    def _time_major(self, value: Tensor, unbatched: bool) -> Tensor:
+        if unbatched:
+            return value.unsqueeze(1)
+        return value.movedim(self._time_axis, 0) if value.dim() > self._time_axis else value
+
+    def _net_first(self, state: Tensor) -> Tensor:
+        """(layer, *rows, size) -> the user's order: a population has its net axis first."""
+        return state.movedim(0, len(self._rows) - 1)
+
+    def _given(self, hx: Any, unbatched: bool) -> tuple[Tensor, ...] | None:
+        """The user's initial states as a tuple of (layer, *rows, size)."""
+        if hx is None:
+            return None
+        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        if unbatched:
+            if any(s.dim() != 2 for s in states):
+                raise InputShapeError(
+                    f"{self._where}: for unbatched 2-D input, hx should also be 2-D, got {[s.dim() for s in states]} axes - "
+                    "give each state the shape (layers * directions, size)"
+                )
+            return tuple(s.unsqueeze(1) for s in states)
+        axis = len(self._rows) - 1
+        return tuple(s.movedim(axis, 0) if s.dim() > axis else s for s in states)
+
+    def _call(
+        self,
+        x: Tensor,
+        given: tuple[Tensor, ...] | None,
+        lengths: Any,
+        resets: Tensor | None,
+        return_trace: tuple[str, ...],
+        step_inputs: dict[str, Tensor],
+    ) -> Call:
+        cell, rows = self._layout.cell, x.shape[1:-1]
+        fresh = tuple(self._fresh(state, x) for state in cell.states)
+        if given is None:
+            given = tuple(f.expand(self._depth, *rows, f.shape[-1]) for f in fresh)
+        expected = [(self._depth, *rows, self._layout.state_size(state)) for state in cell.states]
+        checks.check_states(self._where, cell.states, given, expected)
+        return Call(
+            x,
+            given,
+            fresh,
+            None if lengths is None else checks.check_lengths(self._where, lengths, x, x.shape[0]),
+            None if resets is None else checks.check_resets(self._where, resets, x),
+            checks.check_step_inputs(self._where, cell.definition.step_inputs, step_inputs, x, self.hidden_size),
+            checks.check_trace(self._where, return_trace, cell.quantities),
+        )
+
+    def _fresh(self, state: str, x: Tensor) -> Tensor:
+        """(layer, *1, size) the value of a state before the first step."""
+        learned = getattr(self, f"initial_{state}", None)
+        ones = [1] * (x.dim() - 2)
+        if learned is None:
+            value = self._layout.cell.initial[state]
+            return x.new_full((self._depth, *ones, self._layout.state_size(state)), value)
+        if self._nets:  # (net, layer, size) -> (layer, net, 1, size)
+            return learned.movedim(0, 1).unsqueeze(-2)
+        return learned.view(self._depth, *ones, -1)
+
+    # ------------------------------------------------------------------ backends
+
+    def _refusals(self, call: Call | None = None) -> list[str]:
+        """Why torch's operator can not do a call (None: any call)."""
+        mode = operator.mode_of(self.cell)
+        reasons = []
+        if mode is None:
+            reasons.append(f"the cell {self.cell.name}")
+        if self._nets:
+            reasons.append("populations")
+        if self.proj_size >= self.hidden_size or (self.proj_size and mode != "LSTM"):
+            reasons.append(f"proj_size={self.proj_size} here")
+        if not isinstance(self.bias, bool):
+            reasons.append("biases of some gates only")
+        if call is not None:
+            asked = {"resets=": call.resets is not None, "return_trace=": call.traced, "time 0": not call.x.shape[0]}
+            reasons += [name for name, is_asked in asked.items() if is_asked]
+            if call.lengths is not None and (not call.lengths.numel() or int(call.lengths.min()) == 0):
+                reasons.append("a row of length 0")
+        return reasons
+
+    def _refuse(self, reasons: list[str]) -> None:
+        if reasons:
+            raise BackendError(
+                f"{self._where} - backend 'torch' can not do {', '.join(reasons)} - use backend='eager' or 'auto'"
+            )
+
+    def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
+        backend = self.backend
+        if backend != "eager":
+            reasons = self._refusals(call)
+            if backend == "torch":
+                self._refuse(reasons)
+            elif reasons and call.x.is_cuda:
+                _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
+            backend = "eager" if backend == "auto" and (reasons or operator.transforms_active()) else "torch"
+        between = self.dropout if self.training else 0.0
+        if backend == "torch":
+            output, states = operator.run(
+                operator.mode_of(self.cell) or "",
+                call.x,
+                tuple(s.contiguous() for s in call.states),
+                [w for names in self._all_weights for w in (getattr(self, n) for n in names)],
+                bias=self.bias,
+                num_layers=self.num_layers,
+                dropout=self.dropout,
+                training=self.training,
+                bidirectional=self.bidirectional,
+                lengths=call.lengths,
+            )
+            return output, states, {}
+        return run_layers(
+            self._layout,
+            self._stacked,
+            call,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            between=between,
+        )
+
+    # ------------------------------------------------------------------ packed sequences
+
+    def _forward_packed(
+        self, packed: PackedSequence, hx: Any, resets: Any, return_trace: tuple[str, ...], step_inputs: Any
+    ) -> Any:
+        """Pad, run with lengths, pack again: the packed order is that of the input."""
+        if resets is not None or return_trace or step_inputs:
+            raise InputShapeError(
+                f"{self._where}: resets=, return_trace= and step_inputs= have no packed form - pass a padded tensor and lengths="
+            )
+        sorted_only = PackedSequence(packed.data, packed.batch_sizes)
+        x, lengths = pad_packed_sequence(sorted_only)
+        if x.shape[-1] != self.input_size or packed.data.dim() != 2:
+            raise InputShapeError(
+                f"{self._where}: input has {packed.data.shape[-1]} features (last axis), expected "
+                f"input_size={self.input_size}; got packed data of shape {tuple(packed.data.shape)}."
+            )
+        checks.check_input(self._where, x, ("time", "batch", "input"), self.input_size, self._dtype)
+        given = self._given(hx, unbatched=False)
+        order, back = packed.sorted_indices, packed.unsorted_indices
+        if given is not None and order is not None:
+            given = tuple(s.index_select(1, order) for s in given)
+        output, states, _ = self._run(self._call(x, given, lengths.to(x.device), None, (), {}))
+        if back is not None:
+            states = tuple(s.index_select(1, back) for s in states)
+        data = pack_padded_sequence(output, lengths).data
+        result = PackedSequence(data, packed.batch_sizes, order, back)
+        return result, (states if len(states) > 1 else states[0])
+
+    # ------------------------------------------------------------------ saved weights
+
+    @property
+    def _names_gates(self) -> bool:
+        """Cells that torch does not have keep their gates' names beside the weights."""
+        return operator.mode_of(self.cell) is None
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._names_gates:
+            destination[f"{prefix}gates"] = encode(json.dumps(self._layout.gate_names()))
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        if self._names_gates:
+            saved = state_dict.pop(f"{prefix}gates", None)
+            here = self._layout.gate_names()
+            if saved is None:
+                missing_keys.append(f"{prefix}gates")
+            elif (there := json.loads(decode(saved))) != here:
+                error_msgs.append(
+                    f"{self._where} - the saved weights stack their gates as {there}, this cell as {here} - "
+                    "load them into the cell that they were saved from"
+                )
+                return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+
+_warned: set[str] = set()
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, stacklevel=4)

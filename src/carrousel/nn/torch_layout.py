@@ -1,0 +1,206 @@
+"""How parameters are named and stacked: PyTorch's names and gate order. No other file knows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from carrousel.calculus.notation import INPUT, OUTPUT, Group
+from carrousel.cell import Cell
+from carrousel.errors import OptionError
+from carrousel.transforms import PROJECTION
+
+__all__ = ["Layout", "parameter_name", "suffix"]
+
+#: group of the notation -> PyTorch's name; any other group keeps its own.
+_NAMES = {
+    "W": "weight_ih",
+    "R": "weight_hh",
+    "b": "bias_ih",
+    "bR": "bias_hh",
+    "p": "weight_ch",
+    PROJECTION: "weight_hr",
+}
+_BIASES = ("b", "bR")
+
+
+def suffix(layer: int, reverse: bool) -> str:
+    """Return `_l0`, `_l0_reverse`, `_l1`..."""
+    return f"_l{layer}{'_reverse' if reverse else ''}"
+
+
+def parameter_name(group: str) -> str:
+    """Return a group's name without layer and direction: `weight_ih` for W."""
+    return _NAMES.get(group, group)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parameters of one layer in one direction: a stack of all gates per group.
+
+    Attributes:
+        cell: the cell, projected if proj_size is not 0.
+        hidden_size: memory cells.
+        proj_size: size of a projected output, 0 for none.
+        block_size: memory cells that share one set of the cell's shared gates (1997), 1 for none.
+        bias: True, False, or the names of the gates that have one.
+        stacked_nets: whether every parameter has a leading net axis (a population).
+    """
+
+    cell: Cell
+    hidden_size: int
+    proj_size: int = 0
+    block_size: int = 1
+    bias: bool | tuple[str, ...] = True
+    stacked_nets: bool = False
+
+    def __post_init__(self) -> None:
+        if self.block_size == 1:
+            return
+        if not self.cell.shared:
+            raise OptionError(
+                f"{self.cell.name} - block_size={self.block_size}, but its gates are not shared by blocks - "
+                'use a cell with @cell(shared=...), as "lstm_1997"'
+            )
+        if self.block_size < 1 or self.hidden_size % self.block_size:
+            raise OptionError(
+                f"{self.cell.name} - block_size={self.block_size} does not divide hidden_size={self.hidden_size} - "
+                "hidden_size counts all memory cells: blocks * block_size"
+            )
+
+    # ------------------------------------------------------------------ sizes
+
+    @property
+    def blocks(self) -> int:
+        """The number of memory cell blocks."""
+        return self.hidden_size // self.block_size
+
+    @property
+    def output_size(self) -> int:
+        """The size of the cell's output."""
+        return self.state_size(self.cell.states[0])
+
+    def state_size(self, state: str) -> int:
+        """Return the size of a state as the user sees it: a shared gate has one value per block."""
+        if state in self.cell.shared:
+            return self.blocks
+        return self.proj_size if self.cell.definition.size[state] == OUTPUT else self.hidden_size
+
+    def _rows(self, group: Group, gate: str) -> int:
+        if group.rows == OUTPUT:
+            return self.proj_size
+        return self.blocks if gate in self.cell.shared else self.hidden_size
+
+    def _fed_by_shared_gate(self, group: Group) -> bool:
+        """Whether the group's matrices multiply a shared gate's last activation."""
+        return all(o.removesuffix("_prev") in self.cell.shared for o in map(_plain, group.operands))
+
+    def _columns(self, group: Group, input_size: int) -> int:
+        if group.columns == INPUT:
+            return input_size
+        if self._fed_by_shared_gate(group):
+            return self.blocks
+        return self.proj_size if group.columns == OUTPUT else self.hidden_size
+
+    def gates(self, group: Group) -> tuple[str, ...]:
+        """Return the gates that have rows in a group; a bias may be left out."""
+        if group.name not in _BIASES or self.bias is True:
+            return group.gates
+        return tuple(g for g in group.gates if self.bias and g in self.bias)
+
+    def shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
+        """Return group -> shape of its stacked parameter, in the order of the signature.
+
+        Args:
+            input_size: features of this layer's input.
+
+        Returns:
+            (rows, columns) for a group of matrices, (rows,) for a group of vectors; groups without rows are left out.
+        """
+        shapes: dict[str, tuple[int, ...]] = {}
+        for group in self.cell.groups:
+            rows = sum(self._rows(group, gate) for gate in self.gates(group))
+            if rows:
+                shapes[group.name] = (rows, self._columns(group, input_size)) if group.is_matrix else (rows,)
+        return shapes
+
+    # ------------------------------------------------------------------ from stacks to gates
+
+    def gate_slices(self, group: Group) -> dict[str, slice]:
+        """Return gate -> its rows in the stack."""
+        start, slices = 0, {}
+        for gate in self.gates(group):
+            slices[gate] = slice(start, start + self._rows(group, gate))
+            start = slices[gate].stop
+        return slices
+
+    def unstack(self, parameters: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """Cut stacked parameters into gates, as a kernel takes them.
+
+        With blocks, the rows of a shared gate are repeated for each cell of the block, and the columns that a fed-back
+        gate meets are placed in the first copy, zeros elsewhere: else each gate would count block_size times.
+
+        Args:
+            parameters: group -> ([net,] rows[, columns]).
+
+        Returns:
+            group -> gate -> ([net,] hidden[, columns]); a bias that is left out is zero.
+        """
+        like = next(iter(parameters.values()))
+        cut: dict[str, dict[str, Tensor]] = {}
+        for group in self.cell.groups:
+            slices = self.gate_slices(group)
+            axis = -2 if group.is_matrix else -1
+            gates = {gate: like.new_zeros(()) for gate in group.gates}
+            for gate, rows in slices.items():
+                stack = parameters[group.name]
+                part = stack[..., rows, :] if group.is_matrix else stack[..., rows]
+                gates[gate] = self._expanded(part, group, gate, axis)
+            cut[group.name] = gates
+        return cut
+
+    def _expanded(self, part: Tensor, group: Group, gate: str, axis: int) -> Tensor:
+        if self.block_size > 1:
+            if gate in self.cell.shared:
+                part = part.repeat_interleave(self.block_size, dim=axis)
+            if group.is_matrix and self._fed_by_shared_gate(group):
+                part = pad(part.unsqueeze(-1), (0, self.block_size - 1)).flatten(-2)
+        if self.stacked_nets and not group.is_matrix:
+            part = part.unsqueeze(-2)  # (net, hidden) -> (net, 1, hidden), against (net, batch, hidden)
+        return part
+
+    # ------------------------------------------------------------------ states of blocks
+
+    def to_kernel(self, name: str, value: Tensor) -> Tensor:
+        """Repeat a shared gate's state for each cell of its block."""
+        return value.repeat_interleave(self.block_size, dim=-1) if self._is_shared(name) else value
+
+    def from_kernel(self, name: str, value: Tensor) -> Tensor:
+        """Take one value per block of a shared gate."""
+        return value[..., :: self.block_size] if self._is_shared(name) else value
+
+    def _is_shared(self, name: str) -> bool:
+        return self.block_size > 1 and name in self.cell.shared
+
+    # ------------------------------------------------------------------ the gates' names, beside saved weights
+
+    def gate_names(self) -> dict[str, list[str]]:
+        """Return group -> gates in the order of its rows."""
+        return {group.name: list(self.gates(group)) for group in self.cell.groups if self.gates(group)}
+
+
+def _plain(operand: str) -> str:
+    """The name inside `stop_gradient(h_prev)`."""
+    return operand.removeprefix("stop_gradient(").removesuffix(")")
+
+
+def encode(text: str) -> Tensor:
+    """Return a text as a tensor of bytes, so that it lies beside weights in any format."""
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+def decode(tensor: Tensor) -> str:
+    """Return the text of `encode`."""
+    return bytes(tensor.tolist()).decode()
