@@ -15,7 +15,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Cell", "GRU", "LSTM", "Population", "RNN", "Recurrent", "cell", "cells", "errors", "functions"]
+__all__ = [
+    "cell",
+    "Cell",
+    "cells",
+    "functions",
+    "errors",
+    "Recurrent",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "LSTMCell",
+    "GRUCell",
+    "RNNCell",
+    "Population",
+    "convert",
+]
 
 _MODULES = ("cells", "errors", "functions", "nn", "transforms")
 _LAYERS = ("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent", "convert")
@@ -30,4 +45,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_MODULES, *_LAYERS, "__version__"})
+    return sorted({*__all__, *_MODULES, "__version__"})

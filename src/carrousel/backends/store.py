@@ -1,7 +1,7 @@
 """Generated kernels on disk, by content hash: the text that is shown is the text that runs.
 
 The folder is `$CARROUSEL_CACHE`, else `carrousel` in the user's cache folder. A file that is damaged, foreign or of
-another version is never trusted: the text is generated again. A folder that can not be written costs time, nothing else.
+another version is never trusted: the text is generated again. A folder that can not be written costs time, no more.
 """
 
 import contextlib

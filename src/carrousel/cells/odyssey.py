@@ -6,7 +6,7 @@ from carrousel.cells.peephole_lstm import peephole_lstm as vanilla
 from carrousel.functions import sigmoid, tanh
 from carrousel.transforms import variant
 
-_SOURCE = "\n\nSource: Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber (2017), LSTM: a search space odyssey, appendix."
+_SOURCE = "\n\nSource: Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber (2017), LSTM: a search space odyssey."
 
 
 def _variant(name: str, what: str, **equations: str) -> Cell:
@@ -26,7 +26,7 @@ np = lstm  # no peepholes
 def fgr(x, h_prev, c_prev, i_prev, f_prev, o_prev, W, R, Ri, Rf, Ro, p, b):
     """Full gate recurrence: every gate also receives the gates' last activations.
 
-    Source: Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber (2017), LSTM: a search space odyssey, appendix.
+    Source: Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber (2017), LSTM: a search space odyssey.
     """
     i = sigmoid(W.i @ x + R.i @ h_prev + p.i * c_prev + Ri.i @ i_prev + Rf.i @ f_prev + Ro.i @ o_prev + b.i)
     f = sigmoid(W.f @ x + R.f @ h_prev + p.f * c_prev + Ri.f @ i_prev + Rf.f @ f_prev + Ro.f @ o_prev + b.f)

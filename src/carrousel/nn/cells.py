@@ -10,12 +10,11 @@ from torch.nn import Module, Parameter
 from carrousel import cells
 from carrousel.backends import eager
 from carrousel.cell import Cell
-from carrousel.errors import OptionError, UnknownNameError, did_you_mean
+from carrousel.errors import OptionError
 from carrousel.nn import init as initialisers
 from carrousel.nn import operator
-from carrousel.nn.checks import check_input, check_states
+from carrousel.nn.checks import check_backend, check_input, check_states
 from carrousel.nn.drop_in import GRU, LSTM, RNN
-from carrousel.nn.layers import BACKENDS
 from carrousel.nn.torch_layout import Layout, parameter_name
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "convert"]
@@ -61,10 +60,7 @@ class _Step(Module):
 
     def _adopt(self, cell: Cell, backend: str, init: Any, forget_bias: float | None) -> None:
         where = type(self).__name__
-        if backend not in BACKENDS:
-            raise UnknownNameError(
-                f"{where} - unknown backend {backend!r}; they are {', '.join(BACKENDS)}.{did_you_mean(str(backend), BACKENDS)}"
-            )
+        check_backend(where, backend)
         if cell.states != self._states:
             raise OptionError(
                 f"{where} - the cell {cell.name} has states ({', '.join(cell.states)}), expected "

@@ -25,6 +25,19 @@ __all__ = [
 ]
 
 
+#: "auto" takes torch's operator where it can do the call, else eager.
+BACKENDS = ("auto", "torch", "eager")
+
+
+def check_backend(where: str, backend: str) -> None:
+    """Check the name of a backend."""
+    if backend not in BACKENDS:
+        raise UnknownNameError(
+            f"{where} - unknown backend {backend!r}; they are {', '.join(BACKENDS)}."
+            f"{did_you_mean(str(backend), BACKENDS)}"
+        )
+
+
 def whole_number(where: str, name: str, value: object, least: int) -> int:
     """Return an option that is a whole number, or raise.
 
@@ -100,12 +113,13 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor, time: 
         raise InputTypeError(f"{where}: lengths are {lengths.dtype}, expected whole numbers - pass an integer tensor")
     if lengths.shape != x.shape[1:-1]:
         raise InputShapeError(
-            f"{where}: lengths have shape {tuple(lengths.shape)}, expected {tuple(x.shape[1:-1])} - one per row of the batch"
+            f"{where}: lengths have shape {tuple(lengths.shape)}, expected {tuple(x.shape[1:-1])} - "
+            "one per row of the batch"
         )
     if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > time):
         raise InputShapeError(
-            f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {time} (the steps of x) - "
-            "cut the lengths or pad the input"
+            f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {time}, "
+            "the steps of x - cut the lengths or pad the input"
         )
     return lengths
 
@@ -136,8 +150,8 @@ def check_step_inputs(
         expected = (*x.shape[:-1], hidden_size)
         if tuple(given[name].shape) != expected:
             raise InputShapeError(
-                f"{where}: step input {name} has shape {tuple(given[name].shape)}, expected {expected} as (time, batch, hidden)"
-                " - one value per step and hidden unit"
+                f"{where}: step input {name} has shape {tuple(given[name].shape)}, expected {expected} as "
+                "(time, batch, hidden) - one value per step and hidden unit"
             )
     return [given[name] for name in names]
 
@@ -151,6 +165,7 @@ def check_trace(where: str, names: Sequence[str], known: Sequence[str]) -> tuple
     for name in names:
         if name not in known:
             raise UnknownNameError(
-                f"{where}: return_trace names {name!r}; the cell's quantities are {', '.join(known)}.{did_you_mean(name, known)}"
+                f"{where}: return_trace names {name!r}; the cell's quantities are {', '.join(known)}."
+                f"{did_you_mean(name, known)}"
             )
     return tuple(names)

@@ -17,7 +17,7 @@ from carrousel.nn.layers import Layers
 __all__ = ["GRU", "LSTM", "RNN"]
 
 
-class _DropIn(Layers):
+class _DropIn(Layers, torch.nn.RNNBase):
     """A layer that is its torch.nn namesake, with more keyword options."""
 
     _namesake: type[torch.nn.RNNBase]
@@ -123,8 +123,8 @@ class LSTM(_DropIn, torch.nn.LSTM):
         backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
 
     Calling it:
-        `output, (h_n, c_n) = lstm(input, hx=None)`, and the keyword arguments of `carrousel.Recurrent`: lengths, resets,
-        return_trace, step_inputs.
+        `output, (h_n, c_n) = lstm(input, hx=None)`, and the keyword arguments of `carrousel.Recurrent`: lengths,
+        resets, return_trace, step_inputs.
 
     Shapes:
         - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence

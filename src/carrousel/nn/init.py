@@ -169,7 +169,8 @@ def get(init: str | Initialiser) -> Initialiser:
         )
     if init not in INITIALISERS:
         raise UnknownNameError(
-            f"init= - unknown initialiser {init!r}; they are {', '.join(INITIALISERS)}.{did_you_mean(init, INITIALISERS)}"
+            f"init= - unknown initialiser {init!r}; they are {', '.join(INITIALISERS)}."
+            f"{did_you_mean(init, INITIALISERS)}"
         )
     return INITIALISERS[init]
 

@@ -11,15 +11,13 @@ from torch.nn import Module, Parameter
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from carrousel.cell import Cell
-from carrousel.errors import BackendError, InputShapeError, OptionTypeError, UnknownNameError, did_you_mean
+from carrousel.errors import BackendError, InputShapeError, OptionTypeError
 from carrousel.nn import checks, init, operator
 from carrousel.nn.sequence import Call, run_layers
 from carrousel.nn.torch_layout import Layout, decode, encode, parameter_name, suffix
 from carrousel.transforms import projected
 
-__all__ = ["BACKENDS", "Layers"]
-
-BACKENDS = ("auto", "torch", "eager")
+__all__ = ["Layers"]
 
 
 class Layers(Module):
@@ -56,10 +54,7 @@ class Layers(Module):
     ) -> None:
         """Take the options that torch.nn does not have; sizes and the like are attributes already."""
         where = type(self).__name__
-        if backend not in BACKENDS:
-            raise UnknownNameError(
-                f"{where} - unknown backend {backend!r}; they are {', '.join(BACKENDS)}.{did_you_mean(str(backend), BACKENDS)}"
-            )
+        checks.check_backend(where, backend)
         if forget_bias is not None and (isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float)):
             raise OptionTypeError(f"{where} - forget_bias is {forget_bias!r}, expected a number - for example 1.0")
         self.cell, self.backend = cell, backend
@@ -206,7 +201,8 @@ class Layers(Module):
 
     @property
     def _dtype(self) -> torch.dtype:
-        return getattr(self, self._all_weights[0][0]).dtype
+        first: Tensor = getattr(self, self._all_weights[0][0])
+        return first.dtype
 
     @property
     def _time_axis(self) -> int:
@@ -234,7 +230,7 @@ class Layers(Module):
         if unbatched:
             if any(s.dim() != 2 for s in states):
                 raise InputShapeError(
-                    f"{self._where}: for unbatched 2-D input, hx should also be 2-D, got {[s.dim() for s in states]} axes - "
+                    f"{self._where}: for unbatched 2-D input, hx should also be 2-D, got {[s.dim() for s in states]}-D - "
                     "give each state the shape (layers * directions, size)"
                 )
             return tuple(s.unsqueeze(1) for s in states)
@@ -268,7 +264,7 @@ class Layers(Module):
 
     def _fresh(self, state: str, x: Tensor) -> Tensor:
         """(layer, *1, size) the value of a state before the first step."""
-        learned = getattr(self, f"initial_{state}", None)
+        learned: Tensor | None = getattr(self, f"initial_{state}", None)
         ones = [1] * (x.dim() - 2)
         if learned is None:
             value = self._layout.cell.initial[state]
@@ -345,7 +341,8 @@ class Layers(Module):
         """Pad, run with lengths, pack again: the packed order is that of the input."""
         if resets is not None or return_trace or step_inputs:
             raise InputShapeError(
-                f"{self._where}: resets=, return_trace= and step_inputs= have no packed form - pass a padded tensor and lengths="
+                f"{self._where}: resets=, return_trace= and step_inputs= have no packed form - "
+                "pass a padded tensor and lengths="
             )
         sorted_only = PackedSequence(packed.data, packed.batch_sizes)
         x, lengths = pad_packed_sequence(sorted_only)

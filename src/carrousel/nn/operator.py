@@ -2,9 +2,10 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, _VF
+from torch import _VF, Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from carrousel import cells
@@ -59,7 +60,7 @@ def run(
     Returns:
         The output (time, batch, direction * size) and the states after each row's last step.
     """
-    operator = {"LSTM": _VF.lstm, "GRU": _VF.gru, "RNN_TANH": _VF.rnn_tanh, "RNN_RELU": _VF.rnn_relu}[mode]
+    operator: Any = getattr(_VF, mode.lower())
     rest = (list(weights), bias, num_layers, dropout, training, bidirectional)
     hidden = states if mode == "LSTM" else states[0]
     if lengths is None:
@@ -67,6 +68,8 @@ def run(
         return output, tuple(after)
     packed = pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
+    assert order is not None
+    assert back is not None
     hidden = tuple(s.index_select(1, order) for s in states) if mode == "LSTM" else states[0].index_select(1, order)
     data, *after = operator(packed.data, packed.batch_sizes, hidden, *rest)
     output, _ = pad_packed_sequence(PackedSequence(data, packed.batch_sizes, order, back), total_length=x.shape[0])

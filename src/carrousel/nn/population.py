@@ -47,6 +47,7 @@ class Population(Recurrent):
     """
 
     _rows = ("net", "batch")
+    _options: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init__(self, cell: Cell | str, n: int, input_size: int, hidden_size: int, *args: Any, **options: Any) -> None:
         self.__dict__["_nets"] = (whole_number("Population", "n", n, 1),)  # before Module.__init__ is there
@@ -72,7 +73,7 @@ class Population(Recurrent):
         chosen = chosen.nonzero().flatten() if chosen.dtype == torch.bool else chosen
         if not chosen.numel() or int(chosen.max()) >= len(self) or int(chosen.min()) < -len(self):
             raise OptionError(
-                f"Population.select - got {chosen.tolist()}, there are nets 0 to {len(self) - 1} - name at least one of them"
+                f"Population.select - got {chosen.tolist()}, there are nets 0 to {len(self) - 1} - name at least one"
             )
         args, options = self._options
         first = next(self.parameters())

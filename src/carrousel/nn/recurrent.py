@@ -107,7 +107,8 @@ class Recurrent(Layers):
         self.batch_first, self.bidirectional = batch_first, bidirectional
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
             raise OptionError(
-                f"{where} - dropout should be a number in range [0, 1], got {dropout!r} - it is the probability of zeroing"
+                f"{where} - dropout should be a number in range [0, 1], got {dropout!r} - "
+                "it is the probability of zeroing"
             )
         if dropout and self.num_layers == 1:
             warnings.warn(f"{where}: dropout={dropout} works between layers, but num_layers=1", stacklevel=2)

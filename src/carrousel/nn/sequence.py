@@ -61,7 +61,8 @@ def run_layers(
     """
     cell = layout.cell
     step = cell.step("eager", traced=call.traced)
-    x, finals, traces = call.x, [], {}
+    x, traces = call.x, dict[str, Tensor]()
+    finals: list[tuple[Tensor, ...]] = []
     for layer in range(num_layers):
         if layer and between:
             x = dropout(x, between, training=True)
