@@ -1,26 +1,26 @@
 """What all recurrent layers have in common: parameters, states, and the way of a call to its backend."""
 
-import json
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module, Parameter
+from torch.nn import Parameter
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from carrousel.cell import Cell
 from carrousel.errors import BackendError, InputShapeError, OptionTypeError
 from carrousel.nn import checks, init, operator
+from carrousel.nn.saving import GatesBesideWeights
 from carrousel.nn.sequence import Call, run_layers
-from carrousel.nn.torch_layout import Layout, decode, encode, parameter_name, suffix
+from carrousel.nn.torch_layout import Layout, parameter_name, suffix
 from carrousel.transforms import projected
 
 __all__ = ["Layers"]
 
 
-class Layers(Module):
+class Layers(GatesBesideWeights):
     """Layers of one cell; the part that `Recurrent`, its namesakes of torch.nn and `Population` share."""
 
     input_size: int
@@ -31,7 +31,6 @@ class Layers(Module):
     dropout: float
     bidirectional: bool
     proj_size: int
-    cell: Cell
     backend: str
 
     #: Axes of the input besides time and features.
@@ -230,8 +229,8 @@ class Layers(Module):
         if unbatched:
             if any(s.dim() != 2 for s in states):
                 raise InputShapeError(
-                    f"{self._where}: for unbatched 2-D input, hx should also be 2-D, got {[s.dim() for s in states]}-D - "
-                    "give each state the shape (layers * directions, size)"
+                    f"{self._where}: for unbatched 2-D input, hx should also be 2-D, got "
+                    f"{[s.dim() for s in states]}-D - give each state the shape (layers * directions, size)"
                 )
             return tuple(s.unsqueeze(1) for s in states)
         axis = len(self._rows) - 1
@@ -362,43 +361,6 @@ class Layers(Module):
         data = pack_padded_sequence(output, lengths).data
         result = PackedSequence(data, packed.batch_sizes, order, back)
         return result, (states if len(states) > 1 else states[0])
-
-    # ------------------------------------------------------------------ saved weights
-
-    @property
-    def _names_gates(self) -> bool:
-        """Cells that torch does not have keep their gates' names beside the weights."""
-        return operator.mode_of(self.cell) is None
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self._names_gates:
-            destination[f"{prefix}gates"] = encode(json.dumps(self._layout.gate_names()))
-
-    def _load_from_state_dict(
-        self,
-        state_dict: Any,
-        prefix: str,
-        local_metadata: Any,
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        if self._names_gates:
-            saved = state_dict.pop(f"{prefix}gates", None)
-            here = self._layout.gate_names()
-            if saved is None:
-                missing_keys.append(f"{prefix}gates")
-            elif (there := json.loads(decode(saved))) != here:
-                error_msgs.append(
-                    f"{self._where} - the saved weights stack their gates as {there}, this cell as {here} - "
-                    "load them into the cell that they were saved from"
-                )
-                return
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
 
 
 _warned: set[str] = set()

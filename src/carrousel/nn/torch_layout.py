@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -194,13 +193,3 @@ class Layout:
 def _plain(operand: str) -> str:
     """The name inside `stop_gradient(h_prev)`."""
     return operand.removeprefix("stop_gradient(").removesuffix(")")
-
-
-def encode(text: str) -> Tensor:
-    """Return a text as a tensor of bytes, so that it lies beside weights in any format."""
-    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
-
-
-def decode(tensor: Tensor) -> str:
-    """Return the text of `encode`."""
-    return bytes(tensor.tolist()).decode()
