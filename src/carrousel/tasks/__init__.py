@@ -1,0 +1,1 @@
+"""What to learn: the artificial tasks of the papers, as batches."""
