@@ -2,9 +2,8 @@
 
 import functools
 import math
-import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from carrousel.calculus.notation import Definition, Equation, Group, normal_form, parse, read
 from carrousel.errors import BackendError, DefinitionError, OptionTypeError, UnknownNameError, did_you_mean
@@ -64,24 +63,36 @@ class Cell:
         init: str | None = None,
     ) -> None:
         self.definition = definition
-        self.initial = {state: float((initial or {}).get(state, 0.0)) for state in definition.states}
-        self.shared = tuple(shared)
-        self.init = init
         self.name = definition.name + _constants(definition)
-        for state in initial or {}:
-            self._known("initial=", state, definition.states, "states")
-        for gate in self.shared:
-            self._known("shared=", gate, definition.quantities, "quantities")
+        self.initial = {**dict.fromkeys(definition.states, 0.0), **self._checked_initial(initial or {})}
+        self.shared = self._checked_shared(shared)
+        self.init = init
+
+    def _checked_initial(self, initial: Mapping[str, float]) -> dict[str, float]:
+        if not isinstance(initial, Mapping):
+            self._mistaken("initial=", f"is {initial!r}, expected state -> number", 'write initial={"m": -inf}')
+        for state, value in initial.items():
+            self._known("initial=", state, self.states, "states")
+            if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+                self._mistaken(
+                    "initial=", f"gives {state} the value {value!r}, expected a number", "give an int or float"
+                )
+        return {state: float(value) for state, value in initial.items()}
+
+    def _checked_shared(self, shared: tuple[str, ...]) -> tuple[str, ...]:
+        if isinstance(shared, str):
+            self._mistaken("shared=", f"is the text {shared!r}, expected names", f'write shared=("{shared}",)')
+        for gate in shared:
+            self._known("shared=", gate, self.quantities, "quantities")
+        return tuple(shared)
 
     def _known(self, option: str, name: str, known: tuple[str, ...], kind: str) -> None:
         if name not in known:
-            raise DefinitionError(
-                self.name,
-                None,
-                f"@cell({option}...)",
-                f"{option} names {name!r}; the {kind} are {', '.join(known)}.",
-                did_you_mean(name, known).strip() or f"name one of the {kind}",
-            )
+            todo = did_you_mean(str(name), known).strip() or f"name one of the {kind}"
+            self._mistaken(option, f"names {name!r}; the {kind} are {', '.join(known)}.", todo)
+
+    def _mistaken(self, option: str, what: str, todo: str) -> NoReturn:
+        raise DefinitionError(self.name, None, f"@cell({option}...)", f"{option} {what}", todo)
 
     # ------------------------------------------------------------------ what follows from the definition
 
@@ -145,6 +156,7 @@ class Cell:
     # ------------------------------------------------------------------ kernels
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Run one step on tensors."""
         return self.step()(*arguments, **keywords)
 
     def source(self, backend: str = "eager", direction: str = "forward") -> str:
@@ -193,22 +205,12 @@ class Cell:
 
     def _derive_backward(self) -> str:
         from carrousel.backends import eager
-        from carrousel.calculus.lower import backward_step, kept, recomputed
-        from carrousel.calculus.printing import text
+        from carrousel.calculus.lower import backward_lines
 
-        adjoint, definition = self.adjoint, self.definition
-        lines = [(str(s), text(v, adjoint.order)) for s, v in recomputed(adjoint)]
-        lines += backward_step(adjoint).lines + adjoint.matrix_lines
-        names = {str(symbol): node.variable for symbol, node in adjoint.trace.opaque.items()}
-        for shown, name in names.items():  # a product that the forward kept is a plain variable here
-            lines = [(left, right.replace(f"({shown})", name).replace(shown, name)) for left, right in lines]
-        saved = [names.get(n, n) for n in kept(adjoint)]
-        groups = [g.name for g in self.groups]
-        values = [a for a in definition.arguments if a not in groups]
-        read = set(re.findall(r"\w+", " ".join(right for _, right in lines)))
-        needed = [v for v in dict.fromkeys((*values, *definition.states, *saved)) if v in read]
-        arguments = [*needed, *adjoint.inputs, *groups, *(f"d{g}" for g in groups)]
-        return eager.backward_source(arguments, lines, adjoint.outputs, tuple(TABLE), definition.name)
+        adjoint, groups = self.adjoint, [g.name for g in self.groups]
+        lines, values = backward_lines(adjoint)
+        arguments = [*values, *adjoint.inputs, *groups, *(f"d{g}" for g in groups)]
+        return eager.backward_source(arguments, lines, adjoint.outputs, tuple(TABLE), self.definition.name)
 
     def step(
         self, backend: str = "eager", direction: str = "forward", traced: tuple[str, ...] = ()
@@ -222,12 +224,24 @@ class Cell:
 
         Returns:
             The compiled kernel; its text shows its arguments.
+
+        Raises:
+            UnknownNameError: there is no such backend, direction or quantity.
+            BackendError: the backend shows no text.
         """
-        key = (backend, direction, traced)
+        key = (backend, direction, tuple(traced))
         if key not in self._steps:
             from carrousel.backends import eager
 
-            text = eager.source(self.definition, traced) if traced else self.source(backend, direction)
+            for name in traced:
+                if name not in self.quantities:
+                    raise UnknownNameError(
+                        f"{self.name} - no quantity {name!r}, there are {', '.join(self.quantities)} -"
+                        + (did_you_mean(name, self.quantities) or " name one of them")
+                    )
+            text = self.source(backend, direction)
+            if traced and direction == "forward":
+                text = eager.source(self.definition, traced)
             self._steps[key] = eager.compile_kernel(text)
         return self._steps[key]
 

@@ -13,6 +13,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from carrousel.errors import OptionTypeError
+
 __all__ = [
     "Function",
     "sigmoid",
@@ -61,12 +63,19 @@ class Function:
         return self.derivative is None
 
     def __call__(self, *arguments: Any) -> Any:
+        """Evaluate the function: a tensor, a SymPy expression or a number, like its arguments."""
         if len(arguments) != self.arity:
-            raise TypeError(f"{self.name}() takes {self.arity} argument(s), got {len(arguments)}")
+            expected = f"{self.arity} argument{'s'[: self.arity > 1]}"
+            raise OptionTypeError(f"{self.name} - expected {expected}, got {len(arguments)} - {self.__doc__}")
         if all(isinstance(a, int | float) for a in arguments):
             return self._on_numbers(*arguments)
         if any(hasattr(a, "free_symbols") for a in arguments):
             return self.symbol(*arguments)
+        import torch
+
+        if not any(isinstance(a, torch.Tensor) for a in arguments):
+            got = ", ".join(type(a).__name__ for a in arguments)
+            raise OptionTypeError(f"{self.name} - expected tensors, got {got} - use torch.as_tensor")
         return self._on_tensors(*arguments)
 
     def _on_numbers(self, *arguments: float) -> float:
@@ -83,7 +92,8 @@ class Function:
             assert self.derivative is not None
             return sympy.sympify(self.derivative(expression, *expression.args)[argindex - 1])
 
-        return type(self.name, (sympy.Function,), {"nargs": self.arity, "fdiff": fdiff, "function": self})
+        unevaluated = {"nargs": self.arity, "fdiff": fdiff, "_eval_evalf": lambda expression, digits: None}
+        return type(self.name, (sympy.Function,), unevaluated)
 
     def __repr__(self) -> str:
         return f"carrousel.functions.{self.name}"
@@ -109,6 +119,12 @@ def sigmoid(a):
 def tanh(a):
     """Return the hyperbolic tangent of a."""
     return a.tanh()
+
+
+@_function(lambda y, a: (0,))
+def step(a):
+    """Return 1 where a > 0, else 0."""
+    return (a > 0).to(a.dtype)
 
 
 @_function(lambda y, a: (step(a),))
@@ -173,12 +189,6 @@ def clip(a, low, high):
     return a.clamp(low, high)
 
 
-@_function(lambda y, a: (0,))
-def step(a):
-    """Return 1 where a > 0, else 0."""
-    return (a > 0).to(a.dtype)
-
-
 @_function(None)
 def mean(a):
     """Return the mean of a over the hidden units, the same for each of them."""
@@ -195,9 +205,7 @@ def _both_tensors(a, b):
     import torch
 
     like = a if isinstance(a, torch.Tensor) else b
-    return torch.as_tensor(a, dtype=like.dtype, device=like.device), torch.as_tensor(
-        b, dtype=like.dtype, device=like.device
-    )
+    return tuple(torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in (a, b))
 
 
 #: name -> Function, for everything the notation knows.

@@ -4,13 +4,14 @@ A transform rewrites the definition's text, so that every backend has it and `pr
 """
 
 import ast
+import keyword
 import math
-import textwrap
-from collections.abc import Callable
 
-from carrousel.cell import Cell, from_text
+from carrousel import rewriting
+from carrousel.calculus.names import fresh
+from carrousel.calculus.notation import OUTPUT
+from carrousel.cell import Cell
 from carrousel.errors import OptionError, OptionTypeError, UnknownNameError, did_you_mean
-from carrousel.functions import TABLE, Function
 
 __all__ = ["truncated", "detached", "variant", "zoneout", "clip_cell", "clip_gates", "projected"]
 
@@ -36,25 +37,14 @@ def truncated(cell: Cell) -> Cell:
     Source:
         Hochreiter & Schmidhuber (1997), Neural Computation 9(8), appendix A.1.
     """
-    previous = {f"{state}_prev" for state in cell.states}
-    lines = {e.name: e.value for e in cell.definition.equations}
-
-    def reaches_back(node: ast.expr) -> ast.expr:
-        """Write out named operands, as `u = r * h_prev`, and stop the gradient at the previous states in them."""
-        return _replace(node, lambda n: _stopped(n) if n.id in previous else _written_out(n))
-
-    def _written_out(name: ast.Name) -> ast.expr:
-        line = lines.get(name.id)
-        if line is None or name.id in cell.states or not _mentions(line, previous):
-            return name
-        return reaches_back(line)
-
-    def cut(node: ast.expr) -> ast.expr:
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
-            return ast.BinOp(node.left, node.op, reaches_back(node.right))
-        return node
-
-    return _rewritten(cell, f"{cell.definition.name}_truncated", cut, "truncated gradient")
+    function = rewriting.function_of(cell)
+    truncation = rewriting.Truncation(cell)
+    body: list[ast.stmt] = []
+    for line in function.body:
+        rewritten = truncation.visit(line)
+        body += [*truncation.new_lines(), rewritten]
+    function.body = body
+    return rewriting.cell_of(cell, f"{cell.definition.name}_truncated", function, "truncated gradient")
 
 
 def detached(cell: Cell, group: str, name: str | None = None) -> Cell:
@@ -70,6 +60,7 @@ def detached(cell: Cell, group: str, name: str | None = None) -> Cell:
 
     Raises:
         UnknownNameError: the cell has no such group of vectors.
+        OptionError: the group multiplies nothing, as biases do.
 
     Source:
         Gers, Schraudolph & Schmidhuber (2002): no error flows back through the peepholes.
@@ -77,21 +68,38 @@ def detached(cell: Cell, group: str, name: str | None = None) -> Cell:
     vectors = [g.name for g in cell.groups if not g.is_matrix]
     if group not in vectors:
         raise UnknownNameError(
-            f"detached({cell.name}) - no group of vectors {group!r}, there are {', '.join(vectors) or 'none'} - name one"
+            f"detached({cell.name}) - no group of vectors {group!r}; they are {', '.join(vectors) or 'none'} - name one"
         )
+    quantities = {*cell.definition.arguments, *cell.quantities} - {group}
+    count = 0
 
-    def is_member(node: ast.expr) -> bool:
-        return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == group
+    def is_factor(node: ast.expr) -> bool:
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner)):
+                return owner == group
+            case ast.UnaryOp():
+                return is_factor(node.operand)
+            case ast.BinOp(op=ast.Mult() | ast.Div()):
+                return is_factor(node.left) or is_factor(node.right)
+        return False
 
     def cut(node: ast.expr) -> ast.expr:
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            if is_member(node.left):
-                return ast.BinOp(node.left, node.op, _stopped(node.right))
-            if is_member(node.right):
-                return ast.BinOp(_stopped(node.left), node.op, node.right)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+            left, right = is_factor(node.left), is_factor(node.right)
+            side = "right" if left else "left"
+            other = getattr(node, side)
+            if left != right and any(isinstance(n, ast.Name) and n.id in quantities for n in ast.walk(other)):
+                nonlocal count
+                count += 1
+                setattr(node, side, rewriting.stopped(other))
         return node
 
-    return _rewritten(cell, name or f"{cell.definition.name}_detached", cut, f"no gradient through {group}")
+    result = rewriting.with_expressions(
+        cell, name or f"{cell.definition.name}_detached", cut, f"no gradient through {group}"
+    )
+    if not count:
+        raise OptionError(f"detached({cell.name}) - group {group!r} multiplies nothing - name a group like peepholes")
+    return result
 
 
 def variant(cell: Cell, name: str, doc: str, **equations: str) -> Cell:
@@ -108,6 +116,7 @@ def variant(cell: Cell, name: str, doc: str, **equations: str) -> Cell:
 
     Raises:
         UnknownNameError: the cell has no such quantity.
+        OptionError: the name is none that Python allows.
         DefinitionError: the result breaks the notation.
 
     Example:
@@ -116,20 +125,16 @@ def variant(cell: Cell, name: str, doc: str, **equations: str) -> Cell:
         >>> coupled.groups[0].gates
         ('i', 'z', 'o')
     """
-    function = _function(cell)
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise OptionError(f"variant({cell.name}) - {name!r} can not name a cell - use letters, digits and _")
+    function = rewriting.function_of(cell)
     for quantity, text in equations.items():
         if quantity not in cell.quantities:
             raise UnknownNameError(
                 f"variant({cell.name}) - no quantity {quantity!r}, there are {', '.join(cell.quantities)} -"
                 + (did_you_mean(quantity, cell.quantities) or " name one")
             )
-        for node in function.body:
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.targets[0], ast.Name)
-                and node.targets[0].id == quantity
-            ):
-                node.value = ast.parse(text, mode="eval").body
+        rewriting.line_of(function, quantity).value = rewriting.right_side(name, quantity, text)
     if ast.get_docstring(function) is not None:
         function.body.pop(0)
     function.body.insert(0, ast.Expr(ast.Constant(doc)))
@@ -137,7 +142,7 @@ def variant(cell: Cell, name: str, doc: str, **equations: str) -> Cell:
     function.args.args = [
         a for a in function.args.args if a.arg in mentioned or a.arg.endswith("_prev") or a.arg == "x"
     ]
-    return _made(cell, name, function)
+    return rewriting.cell_of(cell, name, function)
 
 
 def zoneout(cell: Cell, *states: str) -> Cell:
@@ -154,29 +159,29 @@ def zoneout(cell: Cell, *states: str) -> Cell:
 
     Raises:
         UnknownNameError: the cell has no such state.
-        OptionError: a state begins at infinity, where 0 * inf has no value.
+        OptionError: a state is zoned out already, is a projected output, or begins at infinity, where 0 * inf has no
+            value.
 
     Source:
         Krueger et al. (2017), Zoneout: regularizing RNNs by randomly preserving hidden activations.
     """
-    states = states or cell.states
+    states = tuple(dict.fromkeys(states or cell.states))
     for state in states:
-        if state not in cell.states:
-            raise UnknownNameError(
-                f"zoneout({cell.name}) - no state {state!r}, there are {', '.join(cell.states)} - name one of them"
-            )
+        _check_state("zoneout", cell, state)
         if math.isinf(cell.initial[state]):
             raise OptionError(f"zoneout({cell.name}) - state {state} begins at {cell.initial[state]} - leave it out")
-    function = _function(cell)
-    renamed = {state: f"{state}_new" for state in states}
+        if f"keep_{state}_t" in cell.definition.arguments:
+            raise OptionError(f"zoneout({cell.name}) - state {state} is zoned out already - leave it out")
+    function = rewriting.function_of(cell)
+    renamed = {state: fresh(f"{state}_new", rewriting.names_of(cell)) for state in states}
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and node.id in renamed:
             node.id = renamed[node.id]
-    mixed = [f"{s} = keep_{s}_t * {s}_prev + (1 - keep_{s}_t) * {s}_new" for s in states]
+    mixed = [f"{s} = keep_{s}_t * {s}_prev + (1 - keep_{s}_t) * {new}" for s, new in renamed.items()]
     function.body[-1:] = ast.parse("\n".join([*mixed, f"return {', '.join(cell.states)}"])).body
     place = 1 + len(cell.states)
     function.args.args[place:place] = [ast.arg(f"keep_{state}_t") for state in states]
-    return _made(cell, f"{cell.definition.name}_zoneout", function, f"zoneout on {', '.join(states)}")
+    return rewriting.cell_of(cell, f"{cell.definition.name}_zoneout", function, f"zoneout on {', '.join(states)}")
 
 
 def clip_cell(cell: Cell, limit: float, state: str = "c") -> Cell:
@@ -191,22 +196,18 @@ def clip_cell(cell: Cell, limit: float, state: str = "c") -> Cell:
         The cell `<name>_clip_<state>`.
 
     Raises:
-        OptionError: the limit is not positive.
+        OptionError: the limit is not positive, or the state is a projected output.
         UnknownNameError: the cell has no such state.
 
     Source:
         `cell_clip` of TensorFlow 1's LSTMCell.
     """
-    if state not in cell.states:
-        raise UnknownNameError(
-            f"clip_cell({cell.name}) - no state {state!r}, there are {', '.join(cell.states)} - name one of them"
-        )
+    _check_state("clip_cell", cell, state)
     limit = _positive("clip_cell", cell, limit)
-    function = _function(cell)
-    for node in function.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == state:
-            node.value = _clipped(node.value, limit)
-    return _made(cell, f"{cell.definition.name}_clip_{state}", function, f"{state} clipped at {limit}")
+    function = rewriting.function_of(cell)
+    line = rewriting.line_of(function, state)
+    line.value = rewriting.clipped(line.value, limit)
+    return rewriting.cell_of(cell, f"{cell.definition.name}_clip_{state}", function, f"{state} clipped at {limit}")
 
 
 def clip_gates(cell: Cell, limit: float) -> Cell:
@@ -227,14 +228,15 @@ def clip_gates(cell: Cell, limit: float) -> Cell:
     """
     limit = _positive("clip_gates", cell, limit)
 
-    def clipped(node: ast.expr) -> ast.expr:
+    def clip(node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Call):
             node.args = [
-                _clipped(a, limit) if any(isinstance(n, ast.MatMult) for n in ast.walk(a)) else a for a in node.args
+                rewriting.clipped(a, limit) if any(isinstance(n, ast.MatMult) for n in ast.walk(a)) else a
+                for a in node.args
             ]
         return node
 
-    return _rewritten(cell, f"{cell.definition.name}_clip_gates", clipped, f"gates clipped at {limit}")
+    return rewriting.with_expressions(cell, f"{cell.definition.name}_clip_gates", clip, f"gates clipped at {limit}")
 
 
 def projected(cell: Cell) -> Cell:
@@ -247,6 +249,7 @@ def projected(cell: Cell) -> Cell:
         The cell `<name>_projected`; its first state has proj_size values.
 
     Raises:
+        OptionError: the output is projected already.
         DefinitionError: the cell uses its previous output elementwise, as a GRU does.
 
     Source:
@@ -254,8 +257,10 @@ def projected(cell: Cell) -> Cell:
         acoustic modeling; `proj_size` of torch.nn.LSTM.
     """
     output = cell.states[0]
-    inner = "m" if "m" not in {*cell.definition.arguments, *cell.quantities} else f"{output}_full"
-    function = _function(cell)
+    if cell.definition.projected or PROJECTION in cell.definition.arguments:
+        raise OptionError(f"projected({cell.name}) - the output is projected already - project once")
+    inner = fresh("m", rewriting.names_of(cell))
+    function = rewriting.function_of(cell)
     for line in function.body:
         for node in ast.walk(line):
             if isinstance(node, ast.Name) and node.id == output:
@@ -263,76 +268,16 @@ def projected(cell: Cell) -> Cell:
     returned = f"{output} = {PROJECTION}.{output} @ {inner}\nreturn {', '.join(cell.states)}"
     function.body[-1:] = ast.parse(returned).body
     function.args.args.append(ast.arg(PROJECTION))
-    return _made(cell, f"{cell.definition.name}_projected", function, "projected output")
+    return rewriting.cell_of(cell, f"{cell.definition.name}_projected", function, "projected output")
 
 
-# ---------------------------------------------------------------------- rewriting
-
-
-def _function(cell: Cell) -> ast.FunctionDef:
-    function = ast.parse(cell.definition.text).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    return function
-
-
-def _made(cell: Cell, name: str, function: ast.FunctionDef, note: str = "") -> Cell:
-    """Make the cell of a rewritten function; `note` goes to the end of its title."""
-    function.name = name
-    doc = ast.get_docstring(function)
-    if doc is not None:
-        title, *rest = doc.splitlines()
-        lines = [f"{title.removesuffix('.')}; {note}." if note else title, *rest, ""]
-        function.body[0] = ast.Expr(ast.Constant(textwrap.indent("\n".join(lines), "    ").strip() + "\n    "))
-    text = ast.unparse(ast.fix_missing_locations(function))
-    returned = ", ".join(cell.states)
-    text = text.replace(f"return ({returned})", f"return {returned}")
-    return from_text(text + "\n", cell.definition.constants, cell)
-
-
-def _rewritten(cell: Cell, name: str, change: Callable[[ast.expr], ast.expr], note: str) -> Cell:
-    """Apply `change` to every expression of the definition, inner ones first."""
-
-    class Rewrite(ast.NodeTransformer):
-        def generic_visit(self, node: ast.AST) -> ast.AST:
-            super().generic_visit(node)
-            return change(node) if isinstance(node, ast.expr) else node
-
-    function = _function(cell)
-    function.body = [Rewrite().visit(node) if isinstance(node, ast.Assign) else node for node in function.body]
-    return _made(cell, name, function, note)
-
-
-def _replace(node: ast.expr, change: Callable[[ast.Name], ast.expr]) -> ast.expr:
-    """Apply `change` to every plain name of an expression (not to functions and groups)."""
-
-    class Names(ast.NodeTransformer):
-        def visit_Name(self, name: ast.Name) -> ast.expr:
-            return name if name.id in TABLE else change(name)
-
-        def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-            return node
-
-    changed = Names().visit(ast.parse(ast.unparse(node), mode="eval").body)
-    assert isinstance(changed, ast.expr)
-    return changed
-
-
-def _mentions(node: ast.expr, names: set[str]) -> bool:
-    """Whether an expression reads one of the names elementwise, not inside a product."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
-        return False
-    if isinstance(node, ast.Name):
-        return node.id in names
-    return any(_mentions(child, names) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
-
-
-def _stopped(node: ast.expr) -> ast.expr:
-    return ast.Call(ast.Name("stop_gradient", ast.Load()), [node], [])
-
-
-def _clipped(node: ast.expr, limit: float) -> ast.expr:
-    bounds: list[ast.expr] = [ast.UnaryOp(ast.USub(), ast.Constant(limit)), ast.Constant(limit)]
-    return ast.Call(ast.Name("clip", ast.Load()), [node, *bounds], [])
+def _check_state(where: str, cell: Cell, state: str) -> None:
+    if state not in cell.states:
+        raise UnknownNameError(
+            f"{where}({cell.name}) - no state {state!r}, there are {', '.join(cell.states)} - name one of them"
+        )
+    if cell.definition.size[state] == OUTPUT:
+        raise OptionError(f"{where}({cell.name}) - state {state} is a projected output - project as the last change")
 
 
 def _positive(where: str, cell: Cell, limit: float) -> float:
@@ -340,4 +285,4 @@ def _positive(where: str, cell: Cell, limit: float) -> float:
         raise OptionTypeError(f"{where}({cell.name}) - expected a number, got {limit!r} - give the largest magnitude")
     if not limit > 0:
         raise OptionError(f"{where}({cell.name}) - expected a limit above 0, got {limit} - give the largest magnitude")
-    return limit
+    return float(limit)

@@ -69,10 +69,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     cases = covering()
-    if metafunc.config.getoption("--all-agreements", default=False):
+    if metafunc.config.getoption("--all-agreements"):
         every = (dict(zip(OPTIONS, values, strict=True)) for values in itertools.product(*OPTIONS.values()))
         cases = [case for case in every if possible(case)]
-    assert len(cases) <= 600 or metafunc.config.getoption("--all-agreements", default=False)
+    assert len(cases) <= 600 or metafunc.config.getoption("--all-agreements")
     metafunc.parametrize("case", cases, ids=label)
 
 

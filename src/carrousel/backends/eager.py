@@ -7,6 +7,7 @@ is the derived adjoint printed as Python, kept for inspection and to check the c
 import ast
 import hashlib
 import linecache
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from carrousel.calculus.notation import Definition
 from carrousel.errors import BackendError
 from carrousel.functions import Function
 
-__all__ = ["Matrix", "Row", "groups", "source", "backward_source", "compile_kernel", "run"]
+__all__ = ["Matrix", "Row", "groups", "source", "backward_source", "compile_kernel", "within", "run"]
 
 
 class Matrix:
@@ -103,8 +104,11 @@ def backward_source(
         Python source that `compile_kernel` accepts.
     """
     width = max(len(left) for left, _ in lines)
-    used = [f for f in functions if any(f"{f}(" in right for _, right in lines)]
-    head = [f"from carrousel.functions import {', '.join(used)}", "", ""] if used else []
+    read = " ".join(right for _, right in lines)
+    used = [f for f in functions if re.search(rf"\b{f}\(", read)]
+    head = [f"from carrousel.functions import {', '.join(used)}"] if used else []
+    head += ["from math import inf"] if re.search(r"\binf\b", read) else []
+    head += ["", ""] if head else []
     body = [f"    {left:{width}} = {right}" for left, right in lines]
     return "\n".join(
         [*head, f"def {name}_backward({', '.join(arguments)}):", *body, f"    return {', '.join(results)}", ""]
@@ -156,9 +160,9 @@ class Row:
     resets: Tensor | None
     fresh: tuple[Tensor, ...]
 
-    def active(self, t: int) -> Tensor | None:
-        """(*rows, 1) whether step t counts."""
-        return None if self.lengths is None else (t < self.lengths).unsqueeze(-1)
+    def within(self, time: int) -> Tensor | None:
+        """(time, *rows, 1) whether a step counts; None if all do."""
+        return None if self.lengths is None else within(self.lengths, time).unsqueeze(-1)
 
     def boundary(self, t: int, reverse: bool) -> Tensor | None:
         """(*rows, 1) whether the states are reset before step t, walking in this direction."""
@@ -171,6 +175,11 @@ class Row:
         return here.unsqueeze(-1)
 
 
+def within(lengths: Tensor, time: int) -> Tensor:
+    """Return (time, *rows) whether a step counts, for lengths of shape (*rows,)."""
+    return torch.arange(time, device=lengths.device).view(-1, *[1] * lengths.dim()) < lengths
+
+
 def run(
     step: Callable[..., Any],
     x: Tensor,
@@ -179,7 +188,7 @@ def run(
     step_inputs: Sequence[Tensor],
     rows: Row,
     reverse: bool,
-    traced: int,
+    traced: Sequence[int],
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run one layer in one direction over a sequence.
 
@@ -191,41 +200,41 @@ def run(
         step_inputs: each (time, *rows, hidden).
         rows: lengths and resets.
         reverse: walk from the last step to the first.
-        traced: the number of traced quantities.
+        traced: the size of each traced quantity.
 
     Returns:
         The output (time, *rows, size), the states after the last step, and the traced quantities (time, *rows, size).
     """
-    time = x.shape[0]
-    if rows.lengths is not None:
-        within = torch.arange(time, device=x.device).view(-1, *[1] * rows.lengths.dim()) < rows.lengths
-        x = torch.where(within.unsqueeze(-1), x, 0)  # padding may hold anything, NaN too
-    kept: list[list[Tensor]] = [[] for _ in range(1 + traced)]
+    time, sizes = x.shape[0], (states[0].shape[-1], *traced)
+    inside = rows.within(time)
+    if inside is not None:  # padding may hold anything, NaN too; at 1 a step input has a logarithm and an inverse
+        x = torch.where(inside, x, 0)
+        step_inputs = [torch.where(inside, s, 1) for s in step_inputs]
+    kept: list[list[Tensor]] = [[] for _ in sizes]
     for t in reversed(range(time)) if reverse else range(time):
-        active, boundary = rows.active(t), rows.boundary(t, reverse)
+        active, boundary = None if inside is None else inside[t], rows.boundary(t, reverse)
         before = _select(boundary, rows.fresh, states) if boundary is not None else states
         if active is not None:
             before = _select(active, before, rows.fresh)
         result = step(x[t], *before, *(s[t] for s in step_inputs), **parameters)
         new, seen = result if traced else (result if isinstance(result, tuple) else (result,), ())
-        shown = [new[0], *(_as_tensor(value, like=new[-1]) for value in seen)]
+        shown = [new[0], *(_as_tensor(v, x[t], size) for v, size in zip(seen, traced, strict=True))]
         if active is not None:
             new = _select(active, new, states)
             shown = [torch.where(active, value, 0) for value in shown]
         states = tuple(new)
         for values, value in zip(kept, shown, strict=True):
             values.append(value)
-    empty = [states[0], *[states[-1]] * traced]
     stacked = [
-        torch.stack(v[::-1] if reverse else v) if v else x.new_zeros(0, *like.shape)
-        for v, like in zip(kept, empty, strict=True)
+        torch.stack(v[::-1] if reverse else v) if v else x.new_zeros(*x.shape[:-1], size)
+        for v, size in zip(kept, sizes, strict=True)
     ]
     return stacked[0], states, tuple(stacked[1:])
 
 
-def _as_tensor(value: Tensor | float, like: Tensor) -> Tensor:
+def _as_tensor(value: Tensor | float, x: Tensor, size: int) -> Tensor:
     """A traced quantity as a tensor; `i = 1` of a variant without input gate is a number."""
-    return value if isinstance(value, Tensor) else torch.full_like(like, value)
+    return value if isinstance(value, Tensor) else x.new_full((*x.shape[:-1], size), value)
 
 
 def _select(mask: Tensor, yes: Sequence[Tensor], no: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -34,9 +34,12 @@ def folder() -> Path:
 
 def entries() -> list[Path]:
     """Return the files of the cache, oldest first."""
-    with contextlib.suppress(OSError):
-        return sorted(folder().glob("*.kernel"), key=lambda path: path.stat().st_mtime)
-    return []
+    aged = []
+    with contextlib.suppress(OSError, RuntimeError):
+        for path in folder().glob("*.kernel"):
+            with contextlib.suppress(OSError):  # another process may have deleted it
+                aged.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(aged)]
 
 
 def clear() -> int:
@@ -45,10 +48,12 @@ def clear() -> int:
     Returns:
         How many were deleted.
     """
-    found = entries()
-    for path in found:
-        path.unlink(missing_ok=True)
-    return len(found)
+    count = 0
+    for path in entries():
+        with contextlib.suppress(OSError):  # another process may have deleted it
+            path.unlink()
+            count += 1
+    return count
 
 
 def fetch(key: str, make: Callable[[], str]) -> str:
@@ -61,11 +66,13 @@ def fetch(key: str, make: Callable[[], str]) -> str:
     Returns:
         The text, issued (`was_issued` knows it).
     """
-    path = folder() / f"{_digest(key)}.kernel"
-    stored = _load(path)
+    stored = None
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
+        stored = _load(folder(), key)
     if stored is None:
         stored = make()
-        _save(path, stored)
+        with contextlib.suppress(OSError, RuntimeError):
+            _save(folder(), key, stored)
     return issue(stored)
 
 
@@ -84,32 +91,43 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _load(path: Path) -> str | None:
-    try:
-        seal, _, text = path.read_text(encoding="utf-8").partition("\n")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if seal == _digest(text) else None
+def _path(directory: Path, key: str) -> Path:
+    return directory / f"{_digest(key)}.kernel"
 
 
-def _save(path: Path, text: str) -> None:
+def _seal(key: str, text: str) -> str:
+    """What a file of this key and text begins with: a file that was renamed or changed has another one."""
+    return _digest(f"{_digest(key)}\n{text}")
+
+
+def _load(directory: Path, key: str) -> str | None:
+    with _path(directory, key).open("rb") as file:
+        if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+            return None  # kernels run: one that another user wrote is not trusted
+        seal, _, text = file.read().decode(errors="replace").partition("\n")
+    return text if seal == _seal(key, text) else None
+
+
+def _save(directory: Path, key: str, text: str) -> None:
     """Write atomically: two processes at once leave one whole file."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(f"{_digest(text)}\n{text}")
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
-        _trim()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=directory, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(f"{_seal(key, text)}\n{text}".encode())
+        os.replace(temporary, _path(directory, key))
+    except OSError:
+        os.unlink(temporary)
+        raise
+    _trim()
 
 
 def _trim() -> None:
-    found = entries()
-    size = sum(path.stat().st_size for path in found)
-    while size > LIMIT:
-        size -= found[0].stat().st_size
-        found.pop(0).unlink(missing_ok=True)
+    """Drop the oldest entries above the limit."""
+    sizes = {path: path.stat().st_size for path in entries()}
+    excess = sum(sizes.values()) - LIMIT
+    for path, size in sizes.items():
+        if excess <= 0:
+            break
+        path.unlink(missing_ok=True)
+        excess -= size

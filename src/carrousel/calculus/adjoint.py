@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import sympy
 
+from carrousel.calculus.names import fresh
 from carrousel.calculus.printing import text
 from carrousel.calculus.trace import Mean, Product, Trace
 from carrousel.functions import stop_gradient
@@ -101,6 +102,7 @@ class _Accumulation:
         # sigmoid(a_o) inside a derivative is the quantity o itself
         self.known = {value: symbol for symbol, value in forward.equations if not value.is_Atom}
         self.order = dict(self.forward.order)
+        self.taken = {name for known in self.order for name in (known, f"d{known}")}
         self.pending = self._uses()
 
     def _uses(self) -> dict[sympy.Symbol, int]:
@@ -142,11 +144,10 @@ class _Accumulation:
             return
         node = self.forward.opaque[symbol]
         operand = sympy.Symbol(node.operand)
+        d = arrived if arrived.is_Symbol else self._name(self._fresh(node), arrived)
         if isinstance(node, Mean):
-            d = arrived if arrived.is_Symbol else self._name(f"dmean_{node.operand}", arrived)
             back: Product | Mean = Mean(str(d), node.line)
         else:
-            d = arrived if arrived.is_Symbol else self._name(f"d{node.line}_{node.group}", arrived)
             self.outer.setdefault((node.group, node.gate), []).append((str(d), node.operand))
             back = Product(f"{node.group}", f"{node.gate}.T", str(d), node.line)
             if node.stopped:
@@ -155,6 +156,13 @@ class _Accumulation:
         self.order[str(back)] = self.forward.order[symbol.name]
         self.opaque[passed] = back
         self.arriving[operand] = self.arriving.get(operand, sympy.S.Zero) + passed
+
+    def _fresh(self, node: Product | Mean) -> str:
+        """A name for the adjoint of a product or mean; one line may hold several."""
+        name = f"dmean_{node.operand}" if isinstance(node, Mean) else f"d{node.line}_{node.group}"
+        name = fresh(name, self.taken)
+        self.taken.add(name)
+        return name
 
     def finish(self) -> Adjoint:
         """Add the leaves, drop what nothing reads, and return the whole."""

@@ -3,7 +3,7 @@
 import ast
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -32,8 +32,9 @@ _ARITHMETIC: dict[type[ast.operator], Any] = {
 class Expressions:
     """Checks expressions, and gathers what they use: groups and gates, constants, arguments."""
 
-    def __init__(self, statement: ast.FunctionDef, surroundings: Mapping[str, Any]) -> None:
+    def __init__(self, statement: ast.FunctionDef, surroundings: Mapping[str, Any], has_lines: bool) -> None:
         self.statement, self.surroundings = statement, surroundings
+        self.has_lines = has_lines  # false for a text that is in no file
         self.name = statement.name
         self.node: ast.AST = statement  # what an error shows
         self.states: list[str] = []
@@ -51,11 +52,12 @@ class Expressions:
         }
 
     def _fail(self, what: str, todo: str) -> NoReturn:
-        if isinstance(self.node, ast.FunctionDef):
-            text = f"def {self.name}({ast.unparse(self.node.args)})"
+        if self.node is self.statement:
+            text = f"def {self.name}({ast.unparse(self.statement.args)})"
         else:
             text = ast.unparse(self.node).splitlines()[0]
-        raise DefinitionError(self.name, getattr(self.node, "lineno", None), text, what, todo)
+        line = getattr(self.node, "lineno", None) if self.has_lines else None
+        raise DefinitionError(self.name, line, text, what, todo)
 
     def _is_bound(self, name: str) -> bool:
         return name in self.sizes or name in self.uses or name in self.bound_at
@@ -83,7 +85,9 @@ class Expressions:
             case ast.Call():
                 return self._call(node)
             case ast.Compare() | ast.BoolOp() | ast.IfExp() | ast.UnaryOp(op=ast.Not()):
-                self._fail(f"`{ast.unparse(node)}` is a condition, but the equations are the same at every step", CHOICE)
+                self._fail(
+                    f"`{ast.unparse(node)}` is a condition, but the equations are the same at every step", CHOICE
+                )
             case _:
                 self._fail(
                     f"`{ast.unparse(node)}` is not part of the notation",
@@ -100,7 +104,7 @@ class Expressions:
                 "constants are int or float; a tensor that learns is a parameter group in the signature",
             )
         if isinstance(value, int) and abs(value) > _LARGEST:
-            self._fail(f"the constant {shown} is too large for a whole number", "write it as a float: 1e30")
+            self._fail(f"the whole number {shown} is beyond 2**53, too large to be exact", "write it as a float: 1e30")
         if math.isnan(value):
             self._fail(f"the constant {shown} is not a number (nan)", "constants are int or float, and not nan")
         return int(value) if isinstance(value, int) else float(value)  # a NumPy scalar prints as np.float64(2.0)
@@ -108,17 +112,20 @@ class Expressions:
     def _value(self, node: ast.expr) -> float:
         """The value of an expression whose size is NUMBER."""
         try:
-            value = self._evaluate(node)
+            value: float = self._evaluate(node)
         except (ArithmeticError, ValueError):
             value = math.nan
         if isinstance(value, complex) or math.isnan(value):
-            self._fail(f"`{ast.unparse(node)}` has no value", "change its numbers; it is computed once, before the first step")
+            self._fail(
+                f"`{ast.unparse(node)}` is not a number, or too large a one",
+                "change its constants; it is the same at every step",
+            )
         return value
 
     def _evaluate(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=int() | float() as value):
-                return float(value)
+                return value
             case ast.Name(id=name):
                 return self.numbers[name]
             case ast.UnaryOp(op=ast.USub()):
@@ -126,7 +133,13 @@ class Expressions:
             case ast.UnaryOp():
                 return self._evaluate(node.operand)
             case ast.BinOp():
-                return _ARITHMETIC[type(node.op)](self._evaluate(node.left), self._evaluate(node.right))
+                left, right = self._evaluate(node.left), self._evaluate(node.right)
+                operation = _ARITHMETIC[type(node.op)]
+                value = operation(float(left), float(right))
+                exact = isinstance(left, int) and isinstance(right, int)
+                if exact and abs(value) > _LARGEST:
+                    raise OverflowError
+                return operation(left, right) if exact else value
             case ast.Call(func=ast.Name(id=name)):
                 function = self.constants[name]
                 assert isinstance(function, Function)
@@ -147,14 +160,14 @@ class Expressions:
         value = self.surroundings[name]
         if isinstance(value, Function):
             self._fail(f"the function {name} stands without its argument", f"call it: {name}(...)")
-        self.constants[name] = self._number_of(value, name)
-        self.numbers[name] = float(value)
+        self.constants[name] = self.numbers[name] = self._number_of(value, name)
         return NUMBER
 
     def _unknown(self, name: str) -> NoReturn:
         if name in self.bound_at:
+            where = f"line {self.bound_at[name]}" if self.has_lines else "a later line"
             self._fail(
-                f"{name} is used before line {self.bound_at[name]} computes it",
+                f"{name} is used before {where} computes it",
                 f"use {name}_prev for its value at the last step"
                 if name in self.states
                 else "move its line above this one",
@@ -175,8 +188,8 @@ class Expressions:
             if owner[0].isupper():
                 self._fail(
                     f"{owner}.{node.attr} is a matrix and is used without @",
-                    f"multiply it: {owner}.{node.attr} @ x or {owner}.{node.attr} @ {self.states[0]}_prev; a group with "
-                    f"one value per hidden unit has a lower-case name ({owner.lower()}.{node.attr})",
+                    f"multiply it: {owner}.{node.attr} @ x or {owner}.{node.attr} @ {self.states[0]}_prev; "
+                    f"a group with one value per hidden unit has a lower-case name ({owner.lower()}.{node.attr})",
                 )
             self.uses[owner].setdefault(node.attr, [])
             return HIDDEN
@@ -187,7 +200,7 @@ class Expressions:
             )
         self._fail(
             f"`{ast.unparse(node)}`: {owner} is not a parameter group; the groups are {', '.join(self.uses) or 'none'}",
-            f"add {owner} to the signature after the states, or use a name without a dot",
+            f"add {owner} to the signature after the states" if owner.isidentifier() else "write one dot: group.gate",
         )
 
     def _check_gate(self, group: str, gate: str) -> None:
@@ -196,36 +209,46 @@ class Expressions:
 
     # ------------------------------------------------------------------ operations
 
-    def _merge(self, *parts: ast.expr) -> str:
+    def _merge(self, parts: Sequence[ast.expr], sizes: Sequence[str]) -> str:
         """The size of what combines these parts elementwise."""
-        sizes: dict[str, str] = {}
-        for part in parts:
-            sizes.setdefault(self._expression(part), ast.unparse(part))
-        sizes.pop(NUMBER, None)
-        if len(sizes) > 1:
-            told = " and ".join(f"`{text}` has {size} values" for size, text in sizes.items())
+        seen: dict[str, str] = {}
+        for part, size in zip(parts, sizes, strict=True):
+            seen.setdefault(size, ast.unparse(part))
+        seen.pop(NUMBER, None)
+        if len(seen) > 1:
+            told = " and ".join(f"`{text}` has {size} values" for size, text in seen.items())
             self._fail(
                 f"these shapes can not be combined: {told}",
-                "bring x to the hidden size with W.gate @ x"
-                if INPUT in sizes
-                else f"bring the projected output back to the hidden size with a matrix: R.gate @ {sizes[OUTPUT]}",
+                "bring x to the hidden size with a matrix: W.gate @ x"
+                if INPUT in seen
+                else f"bring the projected output back to the hidden size with a matrix: R.gate @ {seen[OUTPUT]}",
             )
-        return next(iter(sizes), NUMBER)
+        return next(iter(seen), NUMBER)
 
     def _arithmetic(self, node: ast.BinOp) -> str:
+        left, right = self._expression(node.left), self._expression(node.right)
+        for part, size in ((node.left, left), (node.right, right)):
+            if size == NUMBER and math.isinf(self._value(part)):
+                self._fail(
+                    f"`{ast.unparse(part)}` is infinite, and arithmetic with it has no derivative",
+                    "an infinite number may bound maximum, minimum and clip, or begin a state: @cell(initial=...)",
+                )
         if isinstance(node.op, ast.Pow):
-            exponent = ast.unparse(node.right)
-            read = {n.id for n in ast.walk(node.right) if isinstance(n, ast.Name)}
-            if self._expression(node.right) != NUMBER or read & self.sizes.keys():
-                self._fail(f"the exponent `{exponent}` is not a plain number", "use exp(b * log(a)) for a ** b")
-            if math.isinf(self._value(node.right)):
-                self._fail(f"the exponent `{exponent}` is infinite", "use a finite number")
-        size = self._merge(node.left, node.right)
+            self._exponent(node.right, right)
+        size = self._merge((node.left, node.right), (left, right))
         if size == NUMBER:
             self._value(node)
-        elif isinstance(node.op, ast.Div) and self._expression(node.right) == NUMBER and not self._value(node.right):
+        elif isinstance(node.op, ast.Div) and right == NUMBER and self._value(node.right) == 0:
             self._fail(f"`{ast.unparse(node)}` divides by zero", "divide by another number")
         return size
+
+    def _exponent(self, node: ast.expr, size: str) -> None:
+        quantities = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self.sizes]
+        if size != NUMBER or quantities:
+            self._fail(
+                f"the exponent `{ast.unparse(node)}` is not a plain number",
+                "write the number itself; for a ** b of two quantities, exp(b * log(a))",
+            )
 
     def _product(self, node: ast.BinOp) -> str:
         left, right = node.left, node.right
@@ -235,14 +258,11 @@ class Expressions:
         self._check_gate(group, gate)
         if not group[0].isupper():
             self._fail(
-                f"{group} is lower-case, so {group}.{gate} holds one value per hidden unit, and is used as a matrix with @",
+                f"{group} is lower-case, so {group}.{gate} holds one value per hidden unit; here it is a matrix with @",
                 f"write {group}.{gate} * ..., or call the group {group.upper()} if it holds matrices",
             )
         if any(isinstance(n, ast.MatMult) for n in ast.walk(right)):
-            self._fail(
-                f"`{ast.unparse(node)}` is a product of a product",
-                "name the inner product on a line of its own and multiply that name",
-            )
+            self._product_of_product(left, right)
         size = self._expression(right)
         self._operand(group, gate, right, size)
         return HIDDEN
@@ -250,11 +270,25 @@ class Expressions:
     def _no_matrix(self, left: ast.expr, right: ast.expr) -> NoReturn:
         if isinstance(left, ast.Name) and left.id in self.uses:
             self._named(left.id)
-        if isinstance(left, ast.BinOp) and isinstance(left.right, ast.Attribute) and not isinstance(left.op, ast.MatMult):
-            todo = f"@ binds no tighter than *; use brackets: ... * ({ast.unparse(left.right)} @ {ast.unparse(right)})"
-        else:
-            todo = "write the matrix first: W.gate @ x"
+        if any(isinstance(n, ast.MatMult) for n in ast.walk(left)):
+            self._product_of_product(left, right)
+        if isinstance(left, ast.Attribute):
+            self._parameter(left)
+        todo = "write the matrix first: W.gate @ x"
+        match left:  # @ binds no tighter than *
+            case ast.BinOp(right=ast.Attribute() as matrix):
+                tight: ast.expr = ast.BinOp(left.left, left.op, ast.BinOp(matrix, ast.MatMult(), right))
+                todo = f"@ binds no tighter than the sign before it; use brackets: {ast.unparse(tight)}"
+            case ast.UnaryOp(operand=ast.Attribute() as matrix):
+                tight = ast.UnaryOp(left.op, ast.BinOp(matrix, ast.MatMult(), right))
+                todo = f"the sign before {ast.unparse(matrix)} binds tighter than @; use brackets: {ast.unparse(tight)}"
         self._fail(f"the left of @ is `{ast.unparse(left)}`, expected a matrix of a parameter group", todo)
+
+    def _product_of_product(self, left: ast.expr, right: ast.expr) -> NoReturn:
+        self._fail(
+            f"`{ast.unparse(ast.BinOp(left, ast.MatMult(), right))}` is a product of a product",
+            "name the inner product on a line of its own and multiply that name",
+        )
 
     def _operand(self, group: str, gate: str, right: ast.expr, size: str) -> None:
         text = ast.unparse(right)
@@ -293,8 +327,9 @@ class Expressions:
                 "give its arguments in order, without keywords",
             )
         self.constants[text] = function
-        size = self._merge(*node.args)
-        if function is TABLE["clip"] and any(self._expression(bound) != NUMBER for bound in node.args[1:]):
+        sizes = [self._expression(argument) for argument in node.args]
+        size = self._merge(node.args, sizes)
+        if function is TABLE["clip"] and any(bound != NUMBER for bound in sizes[1:]):
             self._fail("the bounds of clip are not numbers", "use maximum and minimum for bounds that are quantities")
         if function.is_reduction and size != HIDDEN:
             self._fail(
@@ -314,9 +349,10 @@ class Expressions:
         if self._is_bound(text):
             self._fail(f"`{text}` is a quantity, not a function", "write * for a product")
         if name in TABLE and isinstance(called, ast.Name | ast.Attribute):
-            found = text in self.surroundings or owner
+            ours = isinstance(getattr(self.surroundings.get(owner), name, None), Function)
+            known = text in self.surroundings or owner
             self._fail(
-                f"`{text}` is not carrousel's" if found else f"`{text}` is not imported",
+                f"`{text}` is not carrousel's" if known and not ours else f"`{text}` is not imported by its own name",
                 f"from carrousel.functions import {name}, and write {name}(...): it has a derivative in the calculus",
             )
         self._fail(

@@ -16,8 +16,14 @@ _RULE_OF_LINES = "write one `name = expression` a line, then `return` the new st
 _STATEMENTS: dict[type[ast.stmt], tuple[str, str]] = {
     ast.If: ("an `if` chooses between equations, but a cell's equations are the same at every step", CHOICE),
     ast.Match: ("a `match` chooses between equations, but a cell's equations are the same at every step", CHOICE),
-    ast.For: ("a definition has no loops; it is one step", "write each quantity on a line; the layer walks over the steps"),
-    ast.While: ("a definition has no loops; it is one step", "write each quantity on a line; the layer walks over the steps"),
+    ast.For: (
+        "a definition has no loops; it is one step",
+        "write each quantity on a line; the layer walks over the steps",
+    ),
+    ast.While: (
+        "a definition has no loops; it is one step",
+        "write each quantity on a line; the layer walks over the steps",
+    ),
     ast.AnnAssign: ("a line has no type annotation", "write `name = expression`"),
     ast.Expr: ("this line has a value but no name", _RULE_OF_LINES),
     ast.Import: ("a definition imports nothing", "import above the definition"),
@@ -53,8 +59,8 @@ class Group:
 class Grammar(Expressions):
     """Walks one definition line by line; `check` raises DefinitionError at the first line that breaks a rule."""
 
-    def __init__(self, statement: ast.FunctionDef, surroundings: Mapping[str, Any]) -> None:
-        super().__init__(statement, surroundings)
+    def __init__(self, statement: ast.FunctionDef, surroundings: Mapping[str, Any], has_lines: bool) -> None:
+        super().__init__(statement, surroundings, has_lines)
         self.step_inputs: list[str] = []
         self.lines: list[tuple[str, ast.expr, int]] = []
         self.projection: str | None = None
@@ -66,13 +72,13 @@ class Grammar(Expressions):
         if self.projection:
             self.sizes[f"{self.states[0]}_prev"] = OUTPUT
         body = self.statement.body
-        *lines, last = body[1:] if ast.get_docstring(self.statement) is not None else body
-        for self.node in lines:
-            if isinstance(self.node, ast.Return):
+        lines = body[1:] if ast.get_docstring(self.statement) is not None else body
+        for line in lines[:-1]:
+            self.node = line
+            if isinstance(line, ast.Return):
                 self._fail("lines follow this return", "return once, at the end")
-            self._line(self.node)
-        self.node = last
-        self._returned(last)
+            self._line(line)
+        self._returned(lines[-1] if lines else ast.Pass())
         self._whole()
 
     def parameter_groups(self) -> tuple[Group, ...]:
@@ -135,13 +141,15 @@ class Grammar(Expressions):
 
     def _projecting_group(self) -> str | None:
         """The group that makes the output by one bare product with a quantity of this step: `h = P.h @ m`."""
+        output = self.states[0]
         for node in self.statement.body:
             match node:
                 case ast.Assign(
                     targets=[ast.Name(id=name)],
                     value=ast.BinOp(left=ast.Attribute(value=ast.Name(id=group)), op=ast.MatMult(), right=operand),
-                ) if name == self.states[0] and ast.unparse(operand) not in self.sizes:
-                    return group
+                ) if name == output:
+                    read = {n.id for n in ast.walk(operand) if isinstance(n, ast.Name)}
+                    return group if read & self.bound_at.keys() and f"{output}_prev" not in read else None
         return None
 
     # ------------------------------------------------------------------ the lines
@@ -149,9 +157,11 @@ class Grammar(Expressions):
     def _line(self, node: ast.stmt) -> None:
         if isinstance(node, ast.AugAssign):
             name = ast.unparse(node.target)
-            self._fail(f"{name} would be bound twice", f"write a new name for the new quantity: `{name}2 = {name} + ...`")
+            self._fail(
+                f"{name} would be bound twice", f"write a new name for the new quantity: `{name}2 = {name} + ...`"
+            )
         if not isinstance(node, ast.Assign):
-            word = type(node).__name__.lower()
+            word = ast.unparse(node).split()[0].strip(":")
             self._fail(*_STATEMENTS.get(type(node), (f"a definition has no `{word}` statement", _RULE_OF_LINES)))
         target = node.targets[0]
         if len(node.targets) > 1 or not isinstance(target, ast.Name):
@@ -173,7 +183,9 @@ class Grammar(Expressions):
     def _bindable(self, name: str) -> None:
         quantities = {line[0] for line in self.lines}
         if name in quantities:
-            self._fail(f"the name {name} is bound twice", "give each quantity a name of its own; it keeps that name everywhere")
+            self._fail(
+                f"the name {name} is bound twice", "give each quantity a name of its own; it keeps that name everywhere"
+            )
         if name in self.uses or name in self.sizes:
             self._fail(f"{name} is an argument and can not be bound", "give the new quantity a name of its own")
         if name in self.constants:
@@ -185,17 +197,19 @@ class Grammar(Expressions):
     # ------------------------------------------------------------------ the end
 
     def _returned(self, last: ast.stmt) -> None:
+        self.node = last
+        if not isinstance(last, ast.Return | ast.Pass):
+            self._line(last)
         declared = ", ".join(self.states)
-        if not isinstance(last, ast.Return):
-            if not isinstance(last, ast.Pass):
-                self._line(last)
+        if not isinstance(last, ast.Return) or last.value is None:
             self.node = self.statement
-            self._fail("nothing is returned", f"end with `return {declared}`")
-        if last.value is None:
             self._fail("nothing is returned", f"end with `return {declared}`")
         parts = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
         if not all(isinstance(p, ast.Name) for p in parts):
-            self._fail("an expression is returned, expected names of states", f"name it on a line above, then `return {declared}`")
+            self._fail(
+                "an expression is returned, expected names of states",
+                f"name it on a line above, then `return {declared}`",
+            )
         for state in self.states:
             if state not in self.bound_at:
                 self._fail(

@@ -6,15 +6,26 @@ Map stage; the original GRU and projections have two of each.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 
 from carrousel.calculus.adjoint import Adjoint
+from carrousel.calculus.names import fresh
 from carrousel.calculus.printing import text
 from carrousel.calculus.trace import Mean, Product, Trace
 
-__all__ = ["Operation", "Stage", "Step", "forward_step", "backward_step", "kept", "recomputed"]
+__all__ = [
+    "Operation",
+    "Stage",
+    "Step",
+    "backward_lines",
+    "backward_step",
+    "forward_step",
+    "kept",
+    "recomputed",
+    "variables",
+]
 
 Equations = tuple[tuple[sympy.Symbol, sympy.Expr], ...]
 
@@ -88,24 +99,55 @@ def recomputed(adjoint: Adjoint) -> Equations:
     return _split(adjoint)[1]
 
 
+def backward_lines(adjoint: Adjoint) -> tuple[list[tuple[str, str]], list[str]]:
+    """Write the backward of a step as lines; a product or mean that the forward kept is a plain variable in them.
+
+    Returns:
+        The lines as (left side, right side), and the forward values that they read.
+    """
+    definition, names = adjoint.trace.definition, variables(adjoint)
+    named = replace(
+        adjoint,
+        equations=tuple((symbol, value.xreplace(names)) for symbol, value in adjoint.equations),
+        order={**adjoint.order, **{str(v): adjoint.order[str(s)] for s, v in names.items()}},
+    )
+    keep, again = _split(adjoint)
+    lines = [(str(symbol), text(value, adjoint.order)) for symbol, value in again]
+    lines += backward_step(named).lines + adjoint.matrix_lines
+    read = {str(s) for _, value in (*again, *named.equations) for s in value.free_symbols}
+    read |= {operand for matrix in adjoint.matrices for _, operand in matrix.terms}
+    saved = (str(names.get(sympy.Symbol(name), name)) for name in keep)
+    groups = {group.name for group in definition.groups}
+    values = dict.fromkeys((*(a for a in definition.arguments if a not in groups), *definition.states, *saved))
+    return lines, [value for value in values if value in read]
+
+
+def variables(adjoint: Adjoint) -> dict[sympy.Symbol, sympy.Symbol]:
+    """Return the plain variable that the backward of a step has for each product and mean of the forward."""
+    taken = {*adjoint.order, *(str(symbol) for symbol, _ in adjoint.equations), *adjoint.inputs}
+    return {symbol: sympy.Symbol(fresh(node.variable, taken)) for symbol, node in adjoint.trace.opaque.items()}
+
+
 def _split(adjoint: Adjoint) -> tuple[tuple[str, ...], Equations]:
     forward = adjoint.trace
     definition = forward.definition
     needed = {str(s) for _, value in adjoint.equations for s in value.free_symbols}
-    needed |= {operand for matrix in adjoint.matrices for _, operand in matrix.terms}
-    at_hand = {"x", *definition.step_inputs, *definition.states, *(f"{s}_prev" for s in definition.states)}
-    at_hand |= {str(p) for p in forward.parameters}
+    operands = {operand for matrix in adjoint.matrices for _, operand in matrix.terms}
+    rows = {"x", *definition.step_inputs, *definition.states, *(f"{s}_prev" for s in definition.states)}
+    at_hand = rows | {str(p) for p in forward.parameters}
     keep, again = [], []
     for symbol, value in forward.equations:
+        name, reads = str(symbol), {str(s) for s in value.free_symbols}
         for node in sorted(value.free_symbols & forward.opaque.keys(), key=lambda s: forward.order[s.name]):
             if str(node) in needed:
                 keep.append(str(node))
-        if str(symbol) in needed and str(symbol) not in at_hand:
-            if {str(s) for s in value.free_symbols} <= at_hand:
+        if name in needed | operands and name not in at_hand:
+            # an operand needs its rows: tanh(h_prev - h_prev) is the plain number 0 here
+            if reads <= at_hand and (name not in operands or reads & rows):
                 again.append((symbol, value))
             else:
-                keep.append(str(symbol))
-            at_hand.add(str(symbol))
+                keep.append(name)
+            at_hand.add(name)
     return tuple(dict.fromkeys(keep)), tuple(again)
 
 

@@ -13,15 +13,16 @@ A definition is a short Python function. Its rules:
 """
 
 import ast
+import contextlib
 import hashlib
 import inspect
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from carrousel import functions
 from carrousel.calculus.grammar import HIDDEN, INPUT, OUTPUT, Grammar, Group
+from carrousel.calculus.names import fresh
 from carrousel.errors import DefinitionError
 from carrousel.functions import Function
 
@@ -109,7 +110,15 @@ def read(function: Callable[..., Any]) -> Definition:
     Raises:
         DefinitionError: it breaks a rule of the notation; the message names cell, line and equation.
     """
-    name = getattr(function, "__name__", repr(function))
+    name = getattr(function, "__name__", type(function).__name__)
+    if hasattr(function, "__wrapped__"):
+        raise DefinitionError(
+            name,
+            None,
+            f"def {name}(...)",
+            "another decorator stands between @cell and the definition, and would be lost",
+            "write @cell right above the `def`; what changes cells goes above @cell",
+        )
     try:
         lines, first_line = inspect.getsourcelines(function)
     except (OSError, TypeError):
@@ -120,17 +129,19 @@ def read(function: Callable[..., Any]) -> Definition:
             "the source of this definition can not be read; a cell is made from a function's text",
             "define it with `def` in a file or a notebook cell, not with exec, lambda or at the `>>>` prompt",
         ) from None
-    return parse(textwrap.dedent("".join(lines)), _surroundings(function), name, first_line)
+    margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    text = "".join(line.removeprefix(margin) for line in lines)  # dedent stops at a docstring that is less indented
+    return parse(text, _surroundings(function), name, first_line)
 
 
-def parse(text: str, surroundings: Mapping[str, Any], name: str, first_line: int = 1) -> Definition:
+def parse(text: str, surroundings: Mapping[str, Any], name: str, first_line: int | None = None) -> Definition:
     """Check the text of a definition.
 
     Args:
         text: one `def`, decorators allowed.
         surroundings: name -> object, what the text may refer to from around it.
         name: the cell's name for messages.
-        first_line: the line of the file at which the text begins.
+        first_line: the line of the file at which the text begins; None for a text that is in no file.
 
     Returns:
         The checked Definition; its constants are those of `surroundings` that the text uses.
@@ -138,22 +149,14 @@ def parse(text: str, surroundings: Mapping[str, Any], name: str, first_line: int
     Raises:
         DefinitionError: the text breaks a rule of the notation.
     """
-    module = ast.parse(text)
-    statement = module.body[0] if module.body else None
-    if not isinstance(statement, ast.FunctionDef):
-        raise DefinitionError(
-            name,
-            first_line,
-            text.strip().splitlines()[0] if text.strip() else "",
-            "a cell is made from one function, this is something else",
-            "write `def my_cell(x, h_prev, W, R, b): ...`",
-        )
-    ast.increment_lineno(statement, first_line - 1)
-    grammar = Grammar(statement, surroundings)
+    statement = _statement(text, name, first_line)
+    if first_line is not None:
+        ast.increment_lineno(statement, first_line - 1)
+    grammar = Grammar(statement, surroundings, first_line is not None)
     grammar.check()
     return Definition(
         name=statement.name,
-        text=_without_decorators(text, statement, first_line),
+        text=_without_decorators(text, statement.lineno - (first_line or 1)),
         constants=dict(sorted(grammar.constants.items())),
         doc=ast.get_docstring(statement) or "",
         arguments=tuple(a.arg for a in statement.args.args),
@@ -161,7 +164,7 @@ def parse(text: str, surroundings: Mapping[str, Any], name: str, first_line: int
         step_inputs=tuple(grammar.step_inputs),
         groups=grammar.parameter_groups(),
         equations=tuple(Equation(n, value, line) for n, value, line in grammar.lines),
-        projected=grammar.projected,
+        projected=grammar.projection is not None,
     )
 
 
@@ -169,7 +172,7 @@ def normal_form(definition: Definition) -> tuple[Equation, ...]:
     """Return the equations with every pre-activation and every product's operand named.
 
     The pre-activation of `o` is called `a_o`; an operand that is more than a name, as in `R.n @ (r * h_prev)`, is
-    called `u_n` after its line.
+    called `u_n` after its line, and so is the base of a power with a fractional exponent.
 
     Args:
         definition: a checked definition.
@@ -196,6 +199,10 @@ def is_stopped(node: ast.expr) -> bool:
     )
 
 
+def _is_whole(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
 class _Hoist(ast.NodeTransformer):
     """Gives names to the pre-activations and operands inside one equation."""
 
@@ -204,10 +211,7 @@ class _Hoist(ast.NodeTransformer):
         self.named: list[Equation] = []
 
     def _name(self, prefix: str, value: ast.expr) -> ast.Name:
-        name, count = f"{prefix}_{self.equation.name}", 1
-        while name in self.taken:
-            count += 1
-            name = f"{prefix}_{self.equation.name}{count}"
+        name = fresh(f"{prefix}_{self.equation.name}", self.taken)
         self.taken.add(name)
         self.named.append(Equation(name, value, self.equation.line))
         return ast.Name(name, ast.Load())
@@ -216,7 +220,14 @@ class _Hoist(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.op, ast.MatMult) and not isinstance(node.right, ast.Name) and not is_stopped(node.right):
             node.right = self._name("u", node.right)
+        if isinstance(node.op, ast.Pow) and not _is_whole(node.right) and self._is_compound(node.left):
+            node.left = self._name("u", node.left)  # the derivative of (a*b)**1.5 by a would divide by a
         return node
+
+    def _is_compound(self, node: ast.expr) -> bool:
+        """Whether an expression is more than one name, and more than constants."""
+        names = (n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+        return not isinstance(node, ast.Name | ast.Attribute) and any(name not in self.constants for name in names)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
@@ -237,10 +248,27 @@ def _surroundings(function: Callable[..., Any]) -> dict[str, Any]:
     code = getattr(function, "__code__", None)
     found = dict(getattr(function, "__globals__", {}))
     for name, box in zip(code.co_freevars if code else (), getattr(function, "__closure__", None) or (), strict=True):
-        found[name] = box.cell_contents
+        with contextlib.suppress(ValueError):  # bound below the definition: unknown so far
+            found[name] = box.cell_contents
     return found
 
 
-def _without_decorators(text: str, statement: ast.FunctionDef, first_line: int) -> str:
-    lines = text.splitlines()
-    return "\n".join(lines[statement.lineno - first_line :]).rstrip() + "\n"
+def _statement(text: str, name: str, first_line: int | None) -> ast.FunctionDef:
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:  # the lines around a lambda need not be whole statements
+        body = []
+    if len(body) == 1 and isinstance(body[0], ast.FunctionDef):
+        return body[0]
+    at = body[0].lineno - 1 if body else 0
+    raise DefinitionError(
+        name,
+        None if first_line is None else first_line + at,
+        text.split("\n")[at].strip(),
+        "a cell is made from one plain function, this is something else",
+        "write `def my_cell(x, h_prev, W, R, b): ...`",
+    )
+
+
+def _without_decorators(text: str, count: int) -> str:
+    return "\n".join(text.split("\n")[count:]).rstrip() + "\n"

@@ -63,7 +63,7 @@ class _Printer:
 
     def _number(self, e: sympy.Number) -> tuple[int, str]:
         if e.is_infinite:
-            return (_ATOM, "inf") if e.is_positive else (_UNARY, "-inf")
+            return (_ATOM, "inf") if e.is_extended_positive else (_UNARY, "-inf")
         if e.is_Rational and not e.is_Integer:
             return _MUL, f"{e.p}/{e.q}"
         value = str(int(e)) if e.is_Integer else repr(float(e))

@@ -12,6 +12,7 @@ from typing import Any
 import sympy
 
 from carrousel.calculus.notation import Definition, is_stopped, normal_form
+from carrousel.errors import DefinitionError
 from carrousel.functions import TABLE, Function
 
 __all__ = ["Product", "Mean", "Trace", "trace"]
@@ -97,6 +98,9 @@ def trace(definition: Definition) -> Trace:
 
     Returns:
         The Trace.
+
+    Raises:
+        DefinitionError: a denominator cancels to zero, which only the symbols show.
     """
     walk = _Walk(definition)
     for argument in definition.arguments:
@@ -105,6 +109,14 @@ def trace(definition: Definition) -> Trace:
     for equation in normal_form(definition):
         walk.line = equation.name
         value = sympy.sympify(walk.value(equation.value))
+        if value.has(sympy.zoo, sympy.nan):
+            raise DefinitionError(
+                definition.name,
+                None,
+                str(equation),
+                "this line divides by what is always zero",
+                "take the terms that cancel out of the denominator",
+            )
         equations.append((walk.symbol(equation.name), value))
     return Trace(definition, tuple(equations), walk.opaque, walk.order)
 

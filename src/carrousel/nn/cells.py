@@ -10,21 +10,20 @@ from torch.nn import Module, Parameter
 from carrousel import cells
 from carrousel.backends import eager
 from carrousel.cell import Cell
-from carrousel.errors import OptionError
+from carrousel.errors import BackendError, OptionError
 from carrousel.nn import init as initialisers
 from carrousel.nn import operator
-from carrousel.nn.checks import check_backend, check_input, check_states
+from carrousel.nn.checks import check_backend, check_forget_bias, check_step, states_of
 from carrousel.nn.drop_in import GRU, LSTM, RNN
+from carrousel.nn.namesake import Namesake
 from carrousel.nn.torch_layout import Layout, parameter_name
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "convert"]
 
 
-class _Step(Module):
+class _Step(Namesake, Module):
     """One step of a cell, with its namesake's interface."""
 
-    _namesake: type[Any]
-    _states: tuple[str, ...]
     input_size: int
     hidden_size: int
     bias: bool
@@ -38,17 +37,21 @@ class _Step(Module):
         forget_bias: float | None = None,
         **kwargs: Any,
     ) -> None:
+        chosen = None if cell is None else self._suitable(cells.get(cell))
         self._namesake.__init__(self, *args, **kwargs)
-        self._adopt(self._own_cell() if cell is None else cells.get(cell), backend, init, forget_bias)
+        self._adopt(chosen or self._own_cell(), backend, init, forget_bias)
         if not self._is_own:
-            first = next(self.parameters())
-            for name in list(self._parameters):
-                del self._parameters[name]
-            for group, shape in self._layout.shapes(self.input_size).items():
-                value = torch.empty(shape, device=first.device, dtype=first.dtype)
-                self.register_parameter(parameter_name(group), Parameter(value))
+            self._replace_parameters()
         if not self._is_own or init or forget_bias is not None:
             self.reset_parameters()
+
+    def _replace_parameters(self) -> None:
+        first = next(self.parameters())
+        for name in list(self._parameters):
+            del self._parameters[name]
+        for group, shape in self._layout.shapes(self.input_size).items():
+            value = torch.empty(shape, device=first.device, dtype=first.dtype)
+            self.register_parameter(parameter_name(group), Parameter(value))
 
     def _own_cell(self) -> Cell:
         nonlinearity = getattr(self, "nonlinearity", None)
@@ -58,23 +61,35 @@ class _Step(Module):
             {"relu": "elman_relu", "tanh": "elman"}.get(nonlinearity or "", "lstm" if len(self._states) == 2 else "gru")
         )
 
-    def _adopt(self, cell: Cell, backend: str, init: Any, forget_bias: float | None) -> None:
+    def _suitable(self, cell: Cell) -> Cell:
+        if cell.definition.step_inputs:
+            raise OptionError(
+                f"{type(self).__name__} - the cell {cell.name} takes inputs per step "
+                f"({', '.join(cell.definition.step_inputs)}), a single step has none - use carrousel.Recurrent"
+            )
+        return super()._suitable(cell)
+
+    def _adopt(
+        self,
+        cell: Cell,
+        backend: str = "auto",
+        init: str | initialisers.Initialiser | None = None,
+        forget_bias: float | None = None,
+    ) -> None:
         where = type(self).__name__
         check_backend(where, backend)
-        if cell.states != self._states:
-            raise OptionError(
-                f"{where} - the cell {cell.name} has states ({', '.join(cell.states)}), expected "
-                f"({', '.join(self._states)}) - use carrousel.Recurrent for cells with other states"
-            )
+        check_forget_bias(where, forget_bias)
+        initialisers.get(init or cell.init or "torch")
         self.cell, self.backend, self.init, self.forget_bias = cell, backend, init, forget_bias
+        self._is_own = cell == self._own_cell()
+        if backend == "torch" and not self._is_own:
+            raise BackendError(
+                f"{where} - backend 'torch' can not do the cell {cell.name} - use backend='eager' or 'auto'"
+            )
         self._layout = Layout(cell, self.hidden_size, bias=self.bias)
 
-    @property
-    def _is_own(self) -> bool:
-        return operator.mode_of(self.cell) is not None
-
     def reset_parameters(self) -> None:
-        """Draw the weights anew."""
+        """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
         if "cell" not in self.__dict__:  # called by the namesake's constructor
             self._namesake.reset_parameters(self)
             return
@@ -89,30 +104,28 @@ class _Step(Module):
 
     def extra_repr(self) -> str:
         """Show the namesake's options and the added ones."""
-        added = {"cell": (self.cell.name, self._own_cell().name), "backend": (self.backend, "auto")}
-        shown = [f"{name}={value!r}" for name, (value, default) in added.items() if value != default]
-        return ", ".join([self._namesake.extra_repr(self), *shown])
+        added = {"backend": "auto", "init": None, "forget_bias": None}
+        shown = [self._namesake.extra_repr(self)]
+        shown += [] if self._is_own else [f"cell={self.cell.name!r}"]
+        chosen = {n: getattr(self, n) for n, default in added.items() if getattr(self, n) != default}
+        shown += [f"{n}={getattr(value, '__name__', repr(value))}" for n, value in chosen.items()]
+        return ", ".join(shown)
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Take one step; see the class for arguments and shapes."""
         if self._is_own and self.backend != "eager" and (self.backend == "torch" or not operator.transforms_active()):
             return self._namesake.forward(self, input, hx)
-        where, unbatched = type(self).__name__, input.dim() == 1
-        check_input(
-            where,
-            input,
-            ("input",) if unbatched else ("batch", "input"),
-            self.input_size,
-            next(self.parameters()).dtype,
-        )
+        where, names = type(self).__name__, self.cell.states
+        states = () if hx is None else states_of(where, names, hx, takes_tuple=False)
+        parameters = self._stacked()
+        check_step(where, input, states, self.input_size, self.hidden_size, next(iter(parameters.values())).dtype)
+        unbatched = input.dim() == 1
         x = input.unsqueeze(0) if unbatched else input
         if hx is None:
-            states = tuple(x.new_full((len(x), self.hidden_size), self.cell.initial[s]) for s in self.cell.states)
-        else:
-            given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-            states = tuple(s.unsqueeze(0) for s in given) if unbatched else given
-            check_states(where, self.cell.states, states, [(len(x), self.hidden_size)] * len(self.cell.states))
-        new = self.cell.step("eager")(x, *states, **eager.groups(self._layout.unstack(self._stacked())))
+            states = tuple(x.new_full((len(x), self.hidden_size), self.cell.initial[s]) for s in names)
+        elif unbatched:
+            states = tuple(s.unsqueeze(0) for s in states)
+        new = self.cell.step("eager")(x, *states, **eager.groups(self._layout.unstack(parameters)))
         new = new if isinstance(new, tuple) else (new,)
         new = tuple(s.squeeze(0) for s in new) if unbatched else new
         return new if len(new) > 1 else new[0]
@@ -230,15 +243,13 @@ def convert(model: Module, *, backend: str = "auto") -> Module:
         >>> type(model[0])
         <class 'carrousel.nn.drop_in.LSTM'>
     """
+    check_backend("convert", backend)
     for name, module in model.named_modules():
         stand_in = _STAND_INS.get(type(module))
         if stand_in is not None:
             module.__class__ = stand_in
             assert isinstance(module, LSTM | GRU | RNN | _Step)
-            if isinstance(module, _Step):
-                module._adopt(module._own_cell(), backend, None, None)
-            else:
-                module._adopt(module._own_cell(), backend)
+            module._adopt(module._own_cell(), backend)
         elif isinstance(module, tuple(_STAND_INS)) and not isinstance(module, tuple(_STAND_INS.values())):
             warnings.warn(
                 f"convert: {name or 'the model'} is a {type(module).__name__}, not torch.nn's own: left as it is",

@@ -1,6 +1,7 @@
 """Checks of what a layer is called with; each raises the class of error that torch.nn raises in its place."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,8 +16,14 @@ from carrousel.errors import (
 )
 
 __all__ = [
+    "BACKENDS",
+    "DtypeError",
+    "check_backend",
     "whole_number",
+    "check_forget_bias",
     "check_input",
+    "check_step",
+    "states_of",
     "check_states",
     "check_lengths",
     "check_resets",
@@ -24,9 +31,12 @@ __all__ = [
     "check_trace",
 ]
 
-
 #: "auto" takes torch's operator where it can do the call, else eager.
 BACKENDS = ("auto", "torch", "eager")
+
+
+class DtypeError(InputTypeError, RuntimeError):
+    """A tensor has another dtype than the weights: ValueError in torch.nn, RuntimeError in torch's operators."""
 
 
 def check_backend(where: str, backend: str) -> None:
@@ -54,13 +64,19 @@ def whole_number(where: str, name: str, value: object, least: int) -> int:
     return value
 
 
+def check_forget_bias(where: str, value: object) -> None:
+    """Check the forget gate's bias at the start."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise OptionTypeError(f"{where} - forget_bias is {value!r}, expected a number - for example 1.0")
+
+
 def check_input(where: str, x: Tensor, axes: Sequence[str], input_size: int, dtype: torch.dtype) -> None:
     """Check the input's axes, features and dtype.
 
     Args:
         where: the layer's name.
         x: the input.
-        axes: the names of its expected axes; the first may be missing for one sequence without a batch.
+        axes: the names of its expected axes.
         input_size: features of its last axis.
         dtype: the weights' dtype.
     """
@@ -75,28 +91,114 @@ def check_input(where: str, x: Tensor, axes: Sequence[str], input_size: int, dty
             f"{where}: input has {x.shape[-1]} features (last axis), expected input_size={input_size}; "
             f"got shape {tuple(x.shape)} = ({named})."
         )
-    if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
-        raise InputTypeError(
-            f"{where}: input is {x.dtype}, the weights are {dtype} - convert the input with .to({dtype}) "
-            f"or the layer with .to({x.dtype})"
+    _check_dtype(where, x, dtype)
+
+
+def _check_dtype(where: str, x: Tensor, dtype: torch.dtype) -> None:
+    if x.dtype != dtype and not _autocasts(x):
+        raise DtypeError(
+            f"{where}: RNN input dtype ({x.dtype}) does not match weight dtype ({dtype}) - "
+            f"Convert input: input.to({dtype}), or convert model: model.to({x.dtype})"
         )
 
 
-def check_states(
-    where: str, names: Sequence[str], states: Sequence[Tensor], expected: Sequence[tuple[int, ...]]
-) -> None:
-    """Check that every state has its shape."""
+def _autocasts(x: Tensor) -> bool:
+    return x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
+
+
+def states_of(where: str, names: Sequence[str], hx: object, takes_tuple: bool = True) -> tuple[Tensor, ...]:
+    """Return the given initial states as a tuple, or raise.
+
+    Args:
+        where: the layer's name.
+        names: the cell's states.
+        hx: what the caller passed.
+        takes_tuple: whether a single state may come as a tuple of one.
+    """
+    if isinstance(hx, Tensor):
+        states: tuple[Any, ...] = (hx,)
+    elif isinstance(hx, tuple | list) and (takes_tuple or len(names) > 1):
+        states = tuple(hx)
+    else:
+        states = (None,)
+    if not all(isinstance(s, Tensor) for s in states):
+        expected = "a tensor" if len(names) == 1 else f"a tuple of tensors ({', '.join(names)})"
+        held = f" of {', '.join(type(s).__name__ for s in hx)}" if isinstance(hx, tuple | list) else ""
+        raise InputTypeError(
+            f"{where}: hx is of type {type(hx).__name__}{held}, expected {expected} - leave hx out to begin anew"
+        )
     if len(states) != len(names):
         raise InputShapeError(
             f"{where}: got {len(states)} initial states, expected {len(names)}: ({', '.join(names)}) - "
             "pass them as a tuple in this order"
         )
+    return states
+
+
+def check_states(
+    where: str, names: Sequence[str], states: Sequence[Tensor], expected: Sequence[tuple[int, ...]], x: Tensor
+) -> None:
+    """Check that every state has its shape, and the dtype of the input."""
     for name, state, shape in zip(names, states, expected, strict=True):
         if tuple(state.shape) != tuple(shape):
             raise InputShapeError(
                 f"{where}: initial state {name} - Expected hidden size {tuple(shape)}, got {list(state.shape)} - "
                 "the first axis counts layers times directions"
             )
+        _check_same_dtype(where, f"initial state {name}", state, x)
+
+
+def _check_same_dtype(where: str, what: str, value: Tensor, x: Tensor) -> None:
+    if value.dtype != x.dtype and not _autocasts(x):
+        raise DtypeError(f"{where}: {what} is {value.dtype}, the input {x.dtype} - convert it with .to({x.dtype})")
+
+
+def check_step(
+    where: str, input: Tensor, states: Sequence[Tensor], input_size: int, hidden_size: int, dtype: torch.dtype
+) -> None:
+    """Check what a single step is called with, in the words of torch.nn.
+
+    Args:
+        where: the cell's name.
+        input: ([batch,] input).
+        states: each ([batch,] hidden); none to begin anew.
+        input_size: features of the input.
+        hidden_size: hidden units.
+        dtype: the weights' dtype.
+    """
+    if input.dim() not in (1, 2):
+        raise InputTypeError(
+            f"{where}: Expected input to be 1D or 2D, got {input.dim()}D instead - "
+            "its axes are (batch, input) or (input)"
+        )
+    if input.shape[-1] != input_size:
+        raise InputShapeError(
+            f"{where}: input has inconsistent input_size: got {input.shape[-1]} expected {input_size} - "
+            "the last axis holds the features"
+        )
+    _check_dtype(where, input, dtype)
+    for k, state in enumerate(states):
+        if state.dim() not in (1, 2):
+            raise InputTypeError(
+                f"{where}: Expected {f'hx[{k}]' if len(states) > 1 else 'hidden'} to be 1D or 2D, got {state.dim()}D "
+                "instead - its axes are (batch, hidden) or (hidden)"
+            )
+        if state.shape[-1] != hidden_size:
+            raise InputShapeError(
+                f"{where}: hidden{k} has inconsistent hidden_size: got {state.shape[-1]}, expected {hidden_size} - "
+                "the last axis holds the hidden units"
+            )
+        if state.dim() != input.dim():
+            raise InputShapeError(
+                f"{where}: hidden{k} has {state.dim()} axes, the input {input.dim()} - "
+                "both have a batch axis or neither"
+            )
+        if state.dim() == 2 and len(state) != len(input):
+            raise InputShapeError(
+                f"{where}: Input batch size {len(input)} doesn't match hidden{k} batch size {len(state)} - "
+                "one state per row of the batch"
+            )
+        _check_same_dtype(where, f"hidden{k}", state, input)
 
 
 def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor, time: int) -> Tensor:
@@ -109,6 +211,8 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor, time: 
         time: steps in x.
     """
     lengths = torch.as_tensor(lengths, device=x.device)
+    if not lengths.numel():  # the tensor of [] is one of floats
+        lengths = lengths.long()
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
         raise InputTypeError(f"{where}: lengths are {lengths.dtype}, expected whole numbers - pass an integer tensor")
     if lengths.shape != x.shape[1:-1]:
@@ -121,7 +225,7 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor, time: 
             f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {time}, "
             "the steps of x - cut the lengths or pad the input"
         )
-    return lengths
+    return lengths.long()
 
 
 def check_resets(where: str, resets: Tensor, x: Tensor) -> Tensor:
@@ -153,6 +257,7 @@ def check_step_inputs(
                 f"{where}: step input {name} has shape {tuple(given[name].shape)}, expected {expected} as "
                 "(time, batch, hidden) - one value per step and hidden unit"
             )
+        _check_same_dtype(where, f"step input {name}", given[name], x)
     return [given[name] for name in names]
 
 
@@ -166,6 +271,6 @@ def check_trace(where: str, names: Sequence[str], known: Sequence[str]) -> tuple
         if name not in known:
             raise UnknownNameError(
                 f"{where}: return_trace names {name!r}; the cell's quantities are {', '.join(known)}."
-                f"{did_you_mean(name, known)}"
+                f"{did_you_mean(str(name), known)}"
             )
     return tuple(names)

@@ -9,20 +9,18 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carrousel import cells
 from carrousel.cell import Cell
-from carrousel.errors import OptionError
 from carrousel.nn import operator
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
+from carrousel.nn.namesake import Namesake
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
 
-class _DropIn(Layers, torch.nn.RNNBase):
+class _DropIn(Namesake, Layers, torch.nn.RNNBase):
     """A layer that is its torch.nn namesake, with more keyword options."""
 
-    _namesake: type[torch.nn.RNNBase]
-    _states: tuple[str, ...]
-    _takes_time_0 = False
+    _as_strict_as_torch = True
 
     def __init__(
         self,
@@ -57,18 +55,9 @@ class _DropIn(Layers, torch.nn.RNNBase):
     def _own_cell(self) -> Cell:
         return cells.get({"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "elman", "RNN_RELU": "elman_relu"}[self.mode])
 
-    @property
-    def _is_own(self) -> bool:
-        """Whether the parameters are those of the namesake."""
-        return operator.mode_of(self.cell) is not None
-
-    def _suitable(self, cell: Cell) -> Cell:
-        if cell.states != self._states:
-            raise OptionError(
-                f"{type(self).__name__} - the cell {cell.name} has states ({', '.join(cell.states)}), "
-                f"expected ({', '.join(self._states)}) - use carrousel.Recurrent for cells with other states"
-            )
-        return cell
+    def _adopt(self, cell: Cell, *options: Any) -> None:
+        super()._adopt(cell, *options)
+        self._is_own = cell == self._own_cell()
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
@@ -79,13 +68,13 @@ class _DropIn(Layers, torch.nn.RNNBase):
 
     def flatten_parameters(self) -> None:
         """Bring the weights into one piece of memory on a GPU, as the namesake does."""
-        if "cell" not in self.__dict__ or self._is_own:
+        if self._is_own:
             self._namesake.flatten_parameters(self)
 
     def extra_repr(self) -> str:
         """Show the namesake's options and the added ones."""
         shown = [self._namesake.extra_repr(self)]
-        if self.cell != self._own_cell():
+        if not self._is_own:
             shown.append(f"cell={self.cell.name!r}")
         return ", ".join([*shown, *self._added_options()])
 

@@ -121,7 +121,19 @@ def chrono(max_steps: int = 1000) -> Initialiser:
     if max_steps < 3:
         raise OptionError(f"init.chrono - max_steps is {max_steps}, expected at least 3 - give the longest dependency")
 
-    def chrono(stack: Stack) -> None:
+    return _Chrono(max_steps)
+
+
+@dataclass(frozen=True)
+class _Chrono:
+    """A class, not a closure: a layer that keeps its initialiser is pickled with it."""
+
+    max_steps: int
+
+    def __repr__(self) -> str:
+        return f"chrono({self.max_steps})"
+
+    def __call__(self, stack: Stack) -> None:
         bias = stack.gates("b")
         if "f" not in bias or "i" not in bias:
             raise OptionError(
@@ -130,13 +142,11 @@ def chrono(max_steps: int = 1000) -> Initialiser:
             )
         torch_uniform(stack)
         with torch.no_grad():
-            bias["f"].uniform_(1.0, max_steps - 1.0).log_()
+            bias["f"].uniform_(1.0, self.max_steps - 1.0).log_()
             bias["i"].copy_(-bias["f"])
             for gate in ("i", "f"):
                 if gate in stack.gates("bR"):
                     stack.gates("bR")[gate].zero_()
-
-    return chrono
 
 
 INITIALISERS: dict[str, Initialiser] = {

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import Parameter
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from carrousel.cell import Cell
-from carrousel.errors import BackendError, InputShapeError, OptionTypeError
+from carrousel.errors import BackendError, InputShapeError, InputTypeError
 from carrousel.nn import checks, init, operator
 from carrousel.nn.saving import GatesBesideWeights
 from carrousel.nn.sequence import Call, run_layers
@@ -37,8 +38,8 @@ class Layers(GatesBesideWeights):
     _rows: tuple[str, ...] = ("batch",)
     #: Leading axis of every parameter: the number of nets of a population.
     _nets: tuple[int, ...] = ()
-    #: The namesakes refuse an empty sequence, as torch.nn does.
-    _takes_time_0 = True
+    #: The namesakes refuse what torch.nn refuses: an empty sequence, a single state in a tuple.
+    _as_strict_as_torch = False
 
     # ------------------------------------------------------------------ construction
 
@@ -54,8 +55,7 @@ class Layers(GatesBesideWeights):
         """Take the options that torch.nn does not have; sizes and the like are attributes already."""
         where = type(self).__name__
         checks.check_backend(where, backend)
-        if forget_bias is not None and (isinstance(forget_bias, bool) or not isinstance(forget_bias, int | float)):
-            raise OptionTypeError(f"{where} - forget_bias is {forget_bias!r}, expected a number - for example 1.0")
+        checks.check_forget_bias(where, forget_bias)
         self.cell, self.backend = cell, backend
         self.block_size = block_size
         self.init, self.forget_bias = init_name, forget_bias
@@ -127,7 +127,8 @@ class Layers(GatesBesideWeights):
     def _stacked(self, layer: int, reverse: bool) -> dict[str, Tensor]:
         """Group -> stacked parameter of one layer and direction."""
         names = {g.name: parameter_name(g.name) + suffix(layer, reverse) for g in self._layout.cell.groups}
-        return {group: getattr(self, name) for group, name in names.items() if hasattr(self, name)}
+        found = {group: getattr(self, name, None) for group, name in names.items()}
+        return {group: parameter for group, parameter in found.items() if parameter is not None}
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
@@ -153,7 +154,8 @@ class Layers(GatesBesideWeights):
 
     def _added_options(self) -> list[str]:
         defaults = {"backend": "auto", "init": None, "forget_bias": None, "learn_initial_state": False, "block_size": 1}
-        return [f"{n}={getattr(self, n)!r}" for n, default in defaults.items() if getattr(self, n) != default]
+        chosen = {n: getattr(self, n) for n, default in defaults.items() if getattr(self, n) != default}
+        return [f"{n}={getattr(value, '__name__', repr(value))}" for n, value in chosen.items()]
 
     # ------------------------------------------------------------------ the call
 
@@ -172,12 +174,16 @@ class Layers(GatesBesideWeights):
             if lengths is not None:
                 raise InputShapeError(f"{self._where}: a PackedSequence has its lengths inside - leave lengths= out")
             return self._forward_packed(input, hx, resets, return_trace, step_inputs)
+        if not isinstance(input, Tensor):
+            raise InputTypeError(
+                f"{self._where}: input is a {type(input).__name__}, expected a tensor or a PackedSequence - "
+                "convert it with torch.as_tensor"
+            )
         unbatched = self._rows == ("batch",) and input.dim() == 2
-        x = input.unsqueeze(1) if unbatched else input.movedim(self._time_axis, 0) if input.dim() > 1 else input
-        axes = ("time", "input") if unbatched else ("time", *self._rows, "input")
-        named = axes if unbatched else self._user_axes()
-        checks.check_input(self._where, input, named, self.input_size, self._dtype)
-        if x.shape[0] == 0 and not self._takes_time_0 and lengths is None:
+        axes = ("time", "input") if unbatched else self._user_axes()
+        checks.check_input(self._where, input, axes, self.input_size, self._dtype)
+        x = input.unsqueeze(1) if unbatched else input.movedim(self._time_axis, 0)
+        if x.shape[0] == 0 and self._as_strict_as_torch and lengths is None:
             raise InputShapeError(
                 f"{self._where}: Expected sequence length to be larger than 0; got shape {tuple(input.shape)} - "
                 "pass lengths= to allow empty sequences"
@@ -214,7 +220,7 @@ class Layers(GatesBesideWeights):
 
     def _time_major(self, value: Tensor, unbatched: bool) -> Tensor:
         if unbatched:
-            return value.unsqueeze(1)
+            return value.unsqueeze(1) if value.dim() else value
         return value.movedim(self._time_axis, 0) if value.dim() > self._time_axis else value
 
     def _net_first(self, state: Tensor) -> Tensor:
@@ -225,7 +231,7 @@ class Layers(GatesBesideWeights):
         """The user's initial states as a tuple of (layer, *rows, size)."""
         if hx is None:
             return None
-        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        states = checks.states_of(self._where, self._layout.cell.states, hx, not self._as_strict_as_torch)
         if unbatched:
             if any(s.dim() != 2 for s in states):
                 raise InputShapeError(
@@ -250,7 +256,7 @@ class Layers(GatesBesideWeights):
         if given is None:
             given = tuple(f.expand(self._depth, *rows, f.shape[-1]) for f in fresh)
         expected = [(self._depth, *rows, self._layout.state_size(state)) for state in cell.states]
-        checks.check_states(self._where, cell.states, given, expected)
+        checks.check_states(self._where, cell.states, given, expected, x)
         return Call(
             x,
             given,
@@ -258,7 +264,7 @@ class Layers(GatesBesideWeights):
             None if lengths is None else checks.check_lengths(self._where, lengths, x, x.shape[0]),
             None if resets is None else checks.check_resets(self._where, resets, x),
             checks.check_step_inputs(self._where, cell.definition.step_inputs, step_inputs, x, self.hidden_size),
-            checks.check_trace(self._where, return_trace, cell.quantities),
+            checks.check_trace(self._where, return_trace or (), cell.quantities),
         )
 
     def _fresh(self, state: str, x: Tensor) -> Tensor:
@@ -283,7 +289,7 @@ class Layers(GatesBesideWeights):
         if self._nets:
             reasons.append("populations")
         if self.proj_size >= self.hidden_size or (self.proj_size and mode != "LSTM"):
-            reasons.append(f"proj_size={self.proj_size} here")
+            reasons.append(f"proj_size={self.proj_size} (it projects an LSTM below hidden_size={self.hidden_size})")
         if not isinstance(self.bias, bool):
             reasons.append("biases of some gates only")
         if call is not None:
@@ -338,24 +344,27 @@ class Layers(GatesBesideWeights):
         self, packed: PackedSequence, hx: Any, resets: Any, return_trace: tuple[str, ...], step_inputs: Any
     ) -> Any:
         """Pad, run with lengths, pack again: the packed order is that of the input."""
+        if self._nets:
+            raise InputShapeError(
+                f"{self._where}: a PackedSequence has no net axis - pass a padded tensor and lengths="
+            )
         if resets is not None or return_trace or step_inputs:
             raise InputShapeError(
                 f"{self._where}: resets=, return_trace= and step_inputs= have no packed form - "
                 "pass a padded tensor and lengths="
             )
-        sorted_only = PackedSequence(packed.data, packed.batch_sizes)
-        x, lengths = pad_packed_sequence(sorted_only)
-        if x.shape[-1] != self.input_size or packed.data.dim() != 2:
+        if packed.data.dim() != 2:
             raise InputShapeError(
-                f"{self._where}: input has {packed.data.shape[-1]} features (last axis), expected "
-                f"input_size={self.input_size}; got packed data of shape {tuple(packed.data.shape)}."
+                f"{self._where}: packed input has {packed.data.dim()} axes, expected 2 = (step, input); "
+                f"got data of shape {tuple(packed.data.shape)} - pack a tensor (time, batch, input)"
             )
-        checks.check_input(self._where, x, ("time", "batch", "input"), self.input_size, self._dtype)
-        given = self._given(hx, unbatched=False)
+        checks.check_input(self._where, packed.data, ("step", "input"), self.input_size, self._dtype)
+        x, lengths = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))
+        call = self._call(x, self._given(hx, unbatched=False), lengths, None, (), {})
         order, back = packed.sorted_indices, packed.unsorted_indices
-        if given is not None and order is not None:
-            given = tuple(s.index_select(1, order) for s in given)
-        output, states, _ = self._run(self._call(x, given, lengths.to(x.device), None, (), {}))
+        if order is not None:
+            call = replace(call, states=tuple(s.index_select(1, order) for s in call.states))
+        output, states, _ = self._run(call)
         if back is not None:
             states = tuple(s.index_select(1, back) for s in states)
         data = pack_padded_sequence(output, lengths).data

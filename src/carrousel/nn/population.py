@@ -1,5 +1,6 @@
 """Many independent networks of one shape, as one layer."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,11 +48,9 @@ class Population(Recurrent):
     """
 
     _rows = ("net", "batch")
-    _options: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init__(self, cell: Cell | str, n: int, input_size: int, hidden_size: int, *args: Any, **options: Any) -> None:
-        self.__dict__["_nets"] = (whole_number("Population", "n", n, 1),)  # before Module.__init__ is there
-        self.__dict__["_options"] = (args, options)
+        self._nets = (whole_number("Population", "n", n, 1),)
         super().__init__(cell, input_size, hidden_size, *args, **options)
 
     def __len__(self) -> int:
@@ -70,19 +69,16 @@ class Population(Recurrent):
             OptionError: no network is selected, or an index is out of range.
         """
         chosen = torch.as_tensor(nets)
-        chosen = chosen.nonzero().flatten() if chosen.dtype == torch.bool else chosen
-        if not chosen.numel() or int(chosen.max()) >= len(self) or int(chosen.min()) < -len(self):
+        if chosen.dtype == torch.bool and chosen.shape == (len(self),):
+            chosen = chosen.nonzero().flatten()
+        if chosen.dim() != 1 or not chosen.numel() or not self._has(chosen):
             raise OptionError(
-                f"Population.select - got {chosen.tolist()}, there are nets 0 to {len(self) - 1} - name at least one"
+                f"Population.select - got {nets}, there are nets 0 to {len(self) - 1} - "
+                "name at least one, or give a mask with one value per net"
             )
-        args, options = self._options
-        first = next(self.parameters())
-        made = {**options, "device": "meta", "dtype": first.dtype} if len(args) < 7 else options
-        selected = Population(self.cell, len(chosen), self.input_size, self.hidden_size, *args, **made)
-        for name, parameter in self.named_parameters():
-            copy = parameter.detach()[chosen.to(parameter.device)].clone()
-            selected.register_parameter(name, Parameter(copy, requires_grad=parameter.requires_grad))
-        return selected.train(self.training)
+        selected = self._only(chosen)
+        selected._nets = (len(chosen),)
+        return selected
 
     def net(self, index: int) -> Recurrent:
         """Return one network as a layer of its own, with copies of its weights.
@@ -92,13 +88,31 @@ class Population(Recurrent):
 
         Returns:
             A Recurrent.
+
+        Raises:
+            OptionError: the index is out of range.
         """
-        args, options = self._options
-        layer = Recurrent(self.cell, self.input_size, self.hidden_size, *args, **options)
-        weights = {name: p.detach()[index].clone() for name, p in self.named_parameters()}
-        for name, weight in weights.items():
-            layer.register_parameter(name, Parameter(weight))
-        return layer.train(self.training)
+        if not self._has(torch.as_tensor(index)):
+            raise OptionError(f"Population.net - got {index}, there are nets 0 to {len(self) - 1} - name one of them")
+        layer: Recurrent = self._only(torch.as_tensor(index))
+        layer.__class__ = Recurrent
+        del layer._nets
+        layer._make_layout()
+        return layer
+
+    def _has(self, nets: Tensor) -> bool:
+        is_whole = not (nets.is_floating_point() or nets.is_complex() or nets.dtype == torch.bool)
+        return is_whole and int(nets.max()) < len(self) and int(nets.min()) >= -len(self)
+
+    def _only(self, nets: Tensor) -> "Population":
+        """A copy whose parameters are those of some networks."""
+        copied = copy.deepcopy(self)
+        for module in copied.modules():
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    rows = parameter.detach()[nets.to(parameter.device)].clone()
+                    module._parameters[name] = Parameter(rows, requires_grad=parameter.requires_grad)
+        return copied
 
     def extra_repr(self) -> str:
         """Show the number of networks and the layer's options."""

@@ -1,5 +1,6 @@
 """Any cell as a layer."""
 
+import numbers
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from torch.nn import Module
 
 from carrousel import cells
 from carrousel.cell import Cell
-from carrousel.errors import OptionError, OptionTypeError
+from carrousel.errors import BackendError, OptionError, OptionTypeError
 from carrousel.nn.checks import whole_number
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
@@ -105,7 +106,7 @@ class Recurrent(Layers):
                     f"{where} - {name} should be of type bool, got: {type(value).__name__} - True or False"
                 )
         self.batch_first, self.bidirectional = batch_first, bidirectional
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        if isinstance(dropout, bool) or not isinstance(dropout, numbers.Real) or not 0 <= dropout <= 1:
             raise OptionError(
                 f"{where} - dropout should be a number in range [0, 1], got {dropout!r} - "
                 "it is the probability of zeroing"
@@ -116,6 +117,9 @@ class Recurrent(Layers):
         self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size)
         self._register(device, dtype)
         self.reset_parameters()
+
+    def __prepare_scriptable__(self) -> Module:
+        raise BackendError(f"{self._where} - torch.jit.script can not read it - use torch.jit.trace")
 
     def extra_repr(self) -> str:
         """Show the cell and the options that differ from the defaults."""

@@ -22,8 +22,8 @@ class GatesBesideWeights(Module):
 
     @property
     def _names_gates(self) -> bool:
-        """Cells that torch does not have keep their gates' names beside the weights."""
-        return operator.mode_of(self.cell) is None
+        """What torch does not have, other cells and biases of some gates only, keeps the gates' names."""
+        return operator.mode_of(self.cell) is None or not isinstance(self._layout.bias, bool)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -45,7 +45,7 @@ class GatesBesideWeights(Module):
             here = self._layout.gate_names()
             if saved is None:
                 missing_keys.append(f"{prefix}gates")
-            elif (there := json.loads(decode(saved))) != here:
+            elif (there := _gates(saved)) != here:
                 error_msgs.append(
                     f"{type(self).__name__} - the saved weights stack their gates as {there}, this cell as {here} - "
                     "load them into the cell that they were saved from"
@@ -56,11 +56,18 @@ class GatesBesideWeights(Module):
         )
 
 
+def _gates(saved: Tensor) -> Any:
+    try:
+        return json.loads(decode(saved))
+    except ValueError:  # no text, or not ours
+        return "nothing readable"
+
+
 def encode(text: str) -> Tensor:
     """Return a text as a tensor of bytes, so that it lies beside weights in any format."""
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
 
 
 def decode(tensor: Tensor) -> str:
-    """Return the text of `encode`."""
-    return bytes(tensor.tolist()).decode()
+    """Return the text of `encode`; the tensor may have been converted or averaged with the weights."""
+    return bytes(round(value) for value in tensor.tolist()).decode()

@@ -65,7 +65,7 @@ def run_layers(
     finals: list[tuple[Tensor, ...]] = []
     for layer in range(num_layers):
         if layer and between:
-            x = dropout(x, between, training=True)
+            x = _dropped(x, between, call.lengths)
         outputs = []
         for reverse in (False, True) if bidirectional else (False,):
             k = len(finals)
@@ -78,7 +78,7 @@ def run_layers(
                 call.step_inputs,
                 rows,
                 reverse,
-                len(call.traced),
+                [layout.kernel_size(name) for name in call.traced],
             )
             outputs.append(output)
             finals.append(tuple(layout.from_kernel(n, s) for n, s in zip(cell.states, after, strict=True)))
@@ -86,6 +86,14 @@ def run_layers(
                 traces[name + suffix(layer, reverse)] = layout.from_kernel(name, values)
         x = torch.cat(outputs, dim=-1) if bidirectional else outputs[0]
     return x, tuple(torch.stack(s) for s in zip(*finals, strict=True)), traces
+
+
+def _dropped(x: Tensor, probability: float, lengths: Tensor | None) -> Tensor:
+    """Dropout of the steps that count: it draws what torch draws for the same steps in a PackedSequence."""
+    if lengths is None:
+        return dropout(x, probability, training=True)
+    inside = eager.within(lengths, x.shape[0])
+    return torch.zeros_like(x).index_put((inside,), dropout(x[inside], probability, training=True))
 
 
 def _at(k: int, states: Sequence[Tensor], layout: Layout) -> tuple[Tensor, ...]:

@@ -87,6 +87,10 @@ class Layout:
             return self.blocks
         return self.proj_size if self.cell.definition.size[state] == OUTPUT else self.hidden_size
 
+    def kernel_size(self, quantity: str) -> int:
+        """Return the size of a quantity inside the kernel, where a shared gate is repeated for each memory cell."""
+        return self.proj_size if self.cell.definition.size.get(quantity) == OUTPUT else self.hidden_size
+
     def _rows(self, group: Group, gate: str) -> int:
         if group.rows == OUTPUT:
             return self.proj_size

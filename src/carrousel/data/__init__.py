@@ -1,0 +1,1 @@
+"""Sequences that come with the package."""

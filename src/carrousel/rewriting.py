@@ -1,0 +1,154 @@
+"""A cell's text as a syntax tree, changed and made a cell again: what the transforms are written with."""
+
+import ast
+import copy
+import textwrap
+from collections.abc import Callable
+
+from carrousel.calculus.names import fresh
+from carrousel.cell import Cell, from_text
+from carrousel.errors import DefinitionError
+
+__all__ = [
+    "Truncation",
+    "cell_of",
+    "clipped",
+    "function_of",
+    "line_of",
+    "names_of",
+    "right_side",
+    "stopped",
+    "with_expressions",
+]
+
+
+def function_of(cell: Cell) -> ast.FunctionDef:
+    """The syntax tree of a cell's definition, free to change."""
+    function = ast.parse(cell.definition.text).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    return function
+
+
+def line_of(function: ast.FunctionDef, quantity: str) -> ast.Assign:
+    """The line that binds a quantity."""
+    for line in function.body:
+        match line:
+            case ast.Assign(targets=[ast.Name(id=name)]) if name == quantity:
+                return line
+    raise AssertionError(f"no line binds {quantity}")
+
+
+def right_side(name: str, quantity: str, text: str) -> ast.expr:
+    """The syntax tree of one expression, the new value of `quantity` in the cell called `name`."""
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        equation = f"{quantity} = {text}"
+        raise DefinitionError(
+            name, None, equation, f"`{text}` is not an expression", "write the right-hand side alone"
+        ) from None
+
+
+def names_of(cell: Cell) -> set[str]:
+    """Every name that a cell's text gives or takes."""
+    return {*cell.definition.arguments, *cell.definition.constants, *cell.quantities}
+
+
+def cell_of(cell: Cell, name: str, function: ast.FunctionDef, note: str = "") -> Cell:
+    """Make the cell of a rewritten function; `note` goes to the end of its title."""
+    function.name = name
+    doc = ast.get_docstring(function)
+    if doc:
+        title, *rest = doc.splitlines()
+        lines = [f"{title.removesuffix('.')}; {note}." if note else title, *rest, ""]
+        function.body[0] = ast.Expr(ast.Constant(textwrap.indent("\n".join(lines), "    ").strip() + "\n    "))
+    text = ast.unparse(ast.fix_missing_locations(function))
+    returned = ", ".join(cell.states)
+    text = text.replace(f"return ({returned})", f"return {returned}")
+    return from_text(text + "\n", cell.definition.constants, cell)
+
+
+def with_expressions(cell: Cell, name: str, change: Callable[[ast.expr], ast.expr], note: str) -> Cell:
+    """Apply `change` to every expression of the definition, inner ones first."""
+
+    class Rewrite(ast.NodeTransformer):
+        def generic_visit(self, node: ast.AST) -> ast.AST:
+            super().generic_visit(node)
+            return change(node) if isinstance(node, ast.expr) else node
+
+    function = function_of(cell)
+    function.body = [Rewrite().visit(node) if isinstance(node, ast.Assign) else node for node in function.body]
+    return cell_of(cell, name, function, note)
+
+
+class Truncation(ast.NodeTransformer):
+    """Stops the gradient at the previous states inside the operands of products.
+
+    An operand may reach a previous state through named quantities, as `u = r * h_prev` does in `R.n @ u`; the product
+    then takes a twin of that line, `u_cut = r * stop_gradient(h_prev)`.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self.previous = {f"{state}_prev" for state in cell.states}
+        self.lines = {e.name: e.value for e in cell.definition.equations if e.name not in cell.states}
+        self.taken = names_of(cell)
+        self.twins: dict[str, str] = {}
+        self.waiting: list[ast.stmt] = []
+        self.inside = False  # of a product's operand
+
+    def new_lines(self) -> list[ast.stmt]:
+        """The twins that the last line asked for."""
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Note whether this is a product, whose operand is changed."""
+        before, self.inside = self.inside, self.inside or isinstance(node.op, ast.MatMult)
+        self.generic_visit(node)
+        self.inside = before
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Leave alone what is stopped already."""
+        return node if _is_stopped(node) else self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Leave parameters alone."""
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Stop the gradient at a previous state; take the twin of a quantity that reaches one."""
+        if self.inside and node.id in self.previous:
+            return stopped(node)
+        return ast.Name(self._twin(node.id), ast.Load()) if self.inside and self._reaches_back(node) else node
+
+    def _reaches_back(self, node: ast.AST) -> bool:
+        """Whether an expression reads a previous state elementwise, through named quantities or not."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            return False
+        if isinstance(node, ast.Name):
+            return node.id in self.previous or (node.id in self.lines and self._reaches_back(self.lines[node.id]))
+        return any(map(self._reaches_back, ast.iter_child_nodes(node)))
+
+    def _twin(self, name: str) -> str:
+        if name not in self.twins:
+            value = self.visit(copy.deepcopy(self.lines[name]))
+            self.twins[name] = fresh(f"{name}_cut", self.taken)
+            self.taken.add(self.twins[name])
+            self.waiting.append(ast.Assign([ast.Name(self.twins[name], ast.Store())], value))
+        return self.twins[name]
+
+
+def _is_stopped(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "stop_gradient"
+
+
+def stopped(node: ast.expr) -> ast.expr:
+    """`stop_gradient(<node>)`."""
+    return ast.Call(ast.Name("stop_gradient", ast.Load()), [node], [])
+
+
+def clipped(node: ast.expr, limit: float) -> ast.expr:
+    """`clip(<node>, -<limit>, <limit>)`."""
+    bounds: list[ast.expr] = [ast.UnaryOp(ast.USub(), ast.Constant(limit)), ast.Constant(limit)]
+    return ast.Call(ast.Name("clip", ast.Load()), [node, *bounds], [])

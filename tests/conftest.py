@@ -1,0 +1,29 @@
+"""One thread, the same random numbers in every test, NaN in memory that nobody wrote, a cache of its own."""
+
+import os
+import random
+import tempfile
+
+import numpy as np
+import pytest
+import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-agreements", action="store_true", help="every combination of options, not a covering")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    cache = tempfile.TemporaryDirectory(prefix="carrousel-tests-")
+    config.add_cleanup(cache.cleanup)
+    os.environ["CARROUSEL_CACHE"] = cache.name  # subprocesses inherit it
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True  # torch.empty is NaN
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
