@@ -25,6 +25,8 @@ TOLERANCES = {
         1e-12, "float64 adds the same terms in another order, over five steps; times the largest value"
     ),
     "derivative": Tolerance(1e-14, "one function in float64: a handful of roundings; times the largest value"),
+    "second derivative": Tolerance(1e-13, "the same, of 1 - y**2 for y up to 0.995; times the largest value"),
+    "printing": Tolerance(1e-12, "float64 with terms in another order, which may cancel"),
     "operations": Tolerance(1e-13, "float64 operations in the order of the kernel, not of the line"),
     "published": Tolerance(1e-12, "float64, five steps, the same equations in another order"),
     "onnxruntime": Tolerance(1e-6, "float32 with the vendor's own exp; values stay below one"),

@@ -31,7 +31,7 @@ class DefinitionError(CarrouselError, ValueError):
 
     Args:
         cell: the cell's name.
-        line: the line in the file that holds the definition, None for the signature as a whole.
+        line: the line in the file that holds the definition, None for a text that is in no file.
         equation: the offending line's text.
         what: what is wrong, with expected and got.
         todo: what to do about it.

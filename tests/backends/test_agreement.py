@@ -11,7 +11,6 @@ import random
 
 import pytest
 import torch
-from tolerances import TOLERANCES
 from torch import Tensor
 
 import carrousel
@@ -19,6 +18,7 @@ from carrousel import cells
 from carrousel.backends.eager import groups
 from carrousel.nn import operator
 from carrousel.nn.checks import BACKENDS
+from tolerances import TOLERANCES
 
 INPUT = 3
 OPTIONS = {
@@ -143,7 +143,9 @@ def oracle(layer: carrousel.Recurrent, case: Case, x: Tensor, lengths, resets): 
         directions = 2 if case["bidirectional"] else 1
         sides = [rows[k::directions] for k in range(directions)]
         outputs.append(torch.cat([torch.stack([r[0] for r in side], 1) for side in sides], -1))
-        finals.append([torch.stack([torch.stack([r[1][s] for r in side]) for side in sides]) for s in range(len(rows[0][1]))])
+        finals.append(
+            [torch.stack([torch.stack([r[1][s] for r in side]) for side in sides]) for s in range(len(rows[0][1]))]
+        )
     return torch.stack(outputs), tuple(torch.stack(s) for s in zip(*finals, strict=True))
 
 
@@ -163,8 +165,12 @@ def results(function, layer, case, x, lengths, resets):  # type: ignore[no-untyp
     x = x.clone().requires_grad_()
     layer.zero_grad()
     output, states = function(layer, case, x, lengths, resets)
-    finite = [s for s, state in zip(states, layer.cell.states, strict=True) if not math.isinf(layer.cell.initial[state])]
-    loss = sum((v.double() * torch.linspace(-1, 1, v.numel(), dtype=torch.float64).view_as(v)).sum() for v in (output, *finite))
+    finite = [
+        s for s, state in zip(states, layer.cell.states, strict=True) if not math.isinf(layer.cell.initial[state])
+    ]
+    loss = sum(
+        (v.double() * torch.linspace(-1, 1, v.numel(), dtype=torch.float64).view_as(v)).sum() for v in (output, *finite)
+    )
     loss.backward()
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in (x, *layer.parameters())]
     return [v.detach().double() for v in (output, *states, *gradients)]

@@ -162,6 +162,15 @@ RULES = {
         h = c * tanh(R.h @ c_prev)
         """,
     ),
+    "an adjoint that looks like a rebound one": (
+        "x, h_prev, c_prev, W, R",
+        """
+        u = tanh(W.u @ x + R.u @ h_prev + c_prev)
+        r = sigmoid(W.r @ x)
+        c = u
+        h = r * c + r * u
+        """,
+    ),
     "lines that nothing reads": (
         "x, h_prev, W, R, b",
         """

@@ -249,7 +249,7 @@ def mine(x, h_prev, W, R, b, P):
         f"mine (line {line}):  m = tanh(W.m @ x + b.m) * h_prev\n"
         "  these shapes can not be combined: `tanh(W.m @ x + b.m)` has hidden_size values and `h_prev` has proj_size"
         " values\n"
-        "  bring the projected output back to the hidden size with a matrix: R.gate @ h_prev"
+        "  bring the projected output h back to the hidden size with a matrix: R.gate @ ..."
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from carrousel.calculus.printing import text
 from carrousel.functions import TABLE, clip, sigmoid, tanh
+from tolerances import TOLERANCES
 
 
 class Product:
@@ -17,6 +18,8 @@ class Product:
     def __matmul__(self, operand: float) -> float:
         return 1.75 * operand
 
+
+EXACT = TOLERANCES["printing"].atol
 
 #: symbol name -> its value, all above 0 so that fractional powers are real.
 VALUES = {"a": 0.75, "b": 1.25, "c_prev": 0.5, "dh": 1.5, "b.i": 0.875, "W.i @ a": 1.75 * 0.75}
@@ -65,8 +68,8 @@ def value(expression: sympy.Expr) -> float:
         (sigmoid(-A), "sigmoid(-a)"),
         (1 - tanh(A) ** 2, "1 - tanh(a)**2"),
         (clip(A - 1, -3, 3), "clip(a - 1, -3, 3)"),
-        (A * W, "(W.i @ a)*a"),
-        (W + B, "W.i @ a + b"),
+        (A * W, "a*(W.i @ a)"),
+        (W + B, "b + W.i @ a"),
         (A - W, "a - W.i @ a"),
         (-W, "-(W.i @ a)"),
         (W**2, "(W.i @ a)**2"),
@@ -108,11 +111,11 @@ def _grown(inner: st.SearchStrategy) -> st.SearchStrategy:
 @given(st.recursive(_LEAVES, _grown, max_leaves=6))
 def test_text_means_what_the_expression_means(expression: sympy.Expr) -> None:
     shown = text(expression, ORDER)
-    assert evaluated(shown) == pytest.approx(value(expression), rel=1e-12, abs=1e-12), shown
+    assert evaluated(shown) == pytest.approx(value(expression), rel=EXACT, abs=EXACT), shown
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.recursive(_LEAVES, _grown, max_leaves=6))
 def test_text_in_brackets_where_it_stands_in_a_larger_expression(expression: sympy.Expr) -> None:
     for larger in (A * expression, A - expression, A / (expression + 1000), tanh(expression) ** 2):
-        assert evaluated(text(larger, ORDER)) == pytest.approx(value(larger), rel=1e-12, abs=1e-12)
+        assert evaluated(text(larger, ORDER)) == pytest.approx(value(larger), rel=EXACT, abs=EXACT)

@@ -14,12 +14,12 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
-from tolerances import TOLERANCES
 
 import carrousel
 from carrousel import cells
 from carrousel.cell import Cell, from_text
 from carrousel.transforms import clip_gates
+from tolerances import TOLERANCES
 
 TIME, BATCH, INPUT, HIDDEN = 5, 3, 2, 4
 

@@ -99,6 +99,30 @@ def test_reset_parameters_draws_what_torch_draws(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
+def test_added_options_leave_the_other_weights_as_torch_draws_them(name: str) -> None:
+    expected = theirs(name, 3, 5, num_layers=2).state_dict()
+    learned = ours(name, 3, 5, num_layers=2, learn_initial_state=True)
+    assert all(torch.equal(learned.state_dict()[key], value) for key, value in expected.items())
+    same = ours(name, 3, 5, num_layers=2, init="torch", backend="eager")
+    assert all(torch.equal(same.state_dict()[key], value) for key, value in expected.items())
+
+
+def test_forget_bias_leaves_the_other_weights_as_torch_draws_them() -> None:
+    expected, made = theirs("LSTM", 3, 5).state_dict(), ours("LSTM", 3, 5, forget_bias=1.5).state_dict()
+    expected["bias_ih_l0"][5:10], expected["bias_hh_l0"][5:10] = 1.5, 0.0
+    assert all(torch.equal(made[key], value) for key, value in expected.items())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_another_cell_begins_as_in_recurrent(name: str) -> None:
+    made = ours(name, 3, 5, num_layers=2, cell=OTHER_CELL[name])
+    torch.manual_seed(1)
+    layer = carrousel.Recurrent(OTHER_CELL[name], 3, 5, num_layers=2)
+    assert list(made.state_dict()) == list(layer.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), layer.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", LAYERS)
 def test_all_weights_are_the_parameters_themselves(name: str) -> None:
     made = ours(name, 3, 5, num_layers=2)
     assert all(a is b for a, b in zip((w for group in made.all_weights for w in group), made.parameters(), strict=True))

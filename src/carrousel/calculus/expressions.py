@@ -221,7 +221,7 @@ class Expressions:
                 f"these shapes can not be combined: {told}",
                 "bring x to the hidden size with a matrix: W.gate @ x"
                 if INPUT in seen
-                else f"bring the projected output back to the hidden size with a matrix: R.gate @ {seen[OUTPUT]}",
+                else f"bring the projected output {self.states[0]} back to the hidden size with a matrix: R.gate @ ...",
             )
         return next(iter(seen), NUMBER)
 

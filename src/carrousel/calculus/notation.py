@@ -2,7 +2,7 @@
 
 A definition is a short Python function. Its rules:
 
-1. Arguments: `x`; the previous value of each state, `<state>_prev`; then inputs per step (rule 6) and parameter groups.
+1. Arguments: `x`; the previous value of each state, `<state>_prev`; inputs per step (rule 6); the parameter groups.
 2. A group with an upper-case first letter holds matrices and is used only as `W.gate @ x`, `R.gate @ <state>_prev`
    or `P.gate @ <quantity of this step>`; a lower-case group holds one value per hidden unit (`b.i`, `p.o`).
 3. Each line names one quantity.
@@ -10,6 +10,7 @@ A definition is a short Python function. Its rules:
 5. Only arithmetic and the functions of `carrousel.functions`; no `if`; no name is bound twice.
 6. An argument `<name>_t` is an input per step and hidden unit.
 7. Constants are numbers or functions of `carrousel.functions`, taken from around the definition.
+8. The adjoint of `q` is called `dq`, so no definition has both names.
 """
 
 import ast

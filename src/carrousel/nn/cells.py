@@ -42,8 +42,7 @@ class _Step(Namesake, Module):
         self._adopt(chosen or self._own_cell(), backend, init, forget_bias)
         if not self._is_own:
             self._replace_parameters()
-        if not self._is_own or init or forget_bias is not None:
-            self.reset_parameters()
+        self.reset_parameters()
 
     def _replace_parameters(self) -> None:
         first = next(self.parameters())
@@ -90,8 +89,7 @@ class _Step(Namesake, Module):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
-        if "cell" not in self.__dict__:  # called by the namesake's constructor
-            self._namesake.reset_parameters(self)
+        if "cell" not in self.__dict__:  # the namesake's constructor calls before the cell is known
             return
         stack = initialisers.Stack(self._layout, {g: p.detach() for g, p in self._stacked().items()})
         initialisers.get(self.init or self.cell.init or "torch")(stack)

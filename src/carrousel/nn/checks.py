@@ -1,6 +1,6 @@
 """Checks of what a layer is called with; each raises the class of error that torch.nn raises in its place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -201,14 +201,13 @@ def check_step(
         _check_same_dtype(where, f"hidden{k}", state, input)
 
 
-def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor, time: int) -> Tensor:
+def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Tensor:
     """Return the lengths as a tensor of shape (*rows,), or raise.
 
     Args:
         where: the layer's name.
         lengths: steps of each row that count.
         x: (time, *rows, input).
-        time: steps in x.
     """
     lengths = torch.as_tensor(lengths, device=x.device)
     if not lengths.numel():  # the tensor of [] is one of floats
@@ -220,31 +219,31 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor, time: 
             f"{where}: lengths have shape {tuple(lengths.shape)}, expected {tuple(x.shape[1:-1])} - "
             "one per row of the batch"
         )
-    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > time):
+    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > len(x)):
         raise InputShapeError(
-            f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {time}, "
+            f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {len(x)}, "
             "the steps of x - cut the lengths or pad the input"
         )
     return lengths.long()
 
 
 def check_resets(where: str, resets: Tensor, x: Tensor) -> Tensor:
-    """Return the resets as booleans of shape (time, *rows), or raise."""
+    """Return the resets as booleans in the layout of the input x, or raise."""
     resets = torch.as_tensor(resets, device=x.device)
     if resets.is_floating_point() or resets.is_complex():
         raise InputTypeError(f"{where}: resets are {resets.dtype}, expected booleans - pass `done.bool()`")
     if resets.shape != x.shape[:-1]:
         raise InputShapeError(
-            f"{where}: resets have shape {tuple(resets.shape)} as (time, batch), expected {tuple(x.shape[:-1])} - "
-            "resets have the input's axes without the features"
+            f"{where}: resets have shape {tuple(resets.shape)}, expected {tuple(x.shape[:-1])} - "
+            "give them the input's axes without the features"
         )
     return resets.bool()
 
 
 def check_step_inputs(
-    where: str, names: Sequence[str], given: dict[str, Tensor], x: Tensor, hidden_size: int
+    where: str, names: Sequence[str], given: Mapping[str, Tensor], x: Tensor, hidden_size: int
 ) -> list[Tensor]:
-    """Return the inputs per step in the order of the signature, or raise."""
+    """Return the inputs per step, in the order of the signature and the layout of the input x, or raise."""
     if set(given) != set(names):
         raise OptionError(
             f"{where}: step_inputs name {sorted(given)}, the cell takes {list(names)} - "
@@ -254,8 +253,8 @@ def check_step_inputs(
         expected = (*x.shape[:-1], hidden_size)
         if tuple(given[name].shape) != expected:
             raise InputShapeError(
-                f"{where}: step input {name} has shape {tuple(given[name].shape)}, expected {expected} as "
-                "(time, batch, hidden) - one value per step and hidden unit"
+                f"{where}: step input {name} has shape {tuple(given[name].shape)}, expected {expected} - "
+                "give it the input's axes with hidden units for features"
             )
         _check_same_dtype(where, f"step input {name}", given[name], x)
     return [given[name] for name in names]

@@ -1,6 +1,6 @@
 """Stand-ins for torch.nn.LSTM, GRU and RNN: change the import, nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,12 +38,11 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         chosen = chosen or self._own_cell()
         self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size)
         first = next(self.parameters())
-        if not self._is_own:
-            self._replace_parameters(first.device, first.dtype)
-            self.reset_parameters()
-        elif init or forget_bias is not None or learn_initial_state:
+        if self._is_own:
             self._register_initial_states(first.device, first.dtype)
-            self.reset_parameters()
+        else:
+            self._replace_parameters(first.device, first.dtype)
+        self.reset_parameters()
 
     def _replace_parameters(self, device: torch.device, dtype: torch.dtype) -> None:
         for name in self._flat_weights_names:
@@ -61,10 +60,8 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
-        if "cell" in self.__dict__:
+        if "cell" in self.__dict__:  # the namesake's constructor calls before the cell is known
             super().reset_parameters()
-        else:  # called by the namesake's constructor
-            self._namesake.reset_parameters(self)
 
     def flatten_parameters(self) -> None:
         """Bring the weights into one piece of memory on a GPU, as the namesake does."""
@@ -85,7 +82,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         *,
         lengths: Any = None,
         resets: Tensor | None = None,
-        return_trace: tuple[str, ...] = (),
+        return_trace: Sequence[str] = (),
         step_inputs: Mapping[str, Tensor] | None = None,
     ) -> Any:
         """Run the layers over a sequence; see the class for arguments and shapes."""

@@ -1,7 +1,7 @@
 """What all recurrent layers have in common: parameters, states, and the way of a call to its backend."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,7 +57,7 @@ class Layers(GatesBesideWeights):
         checks.check_backend(where, backend)
         checks.check_forget_bias(where, forget_bias)
         self.cell, self.backend = cell, backend
-        self.block_size = block_size
+        self.block_size = checks.whole_number(where, "block_size", block_size, 1)
         self.init, self.forget_bias = init_name, forget_bias
         init.get(init_name or cell.init or "torch")
         self.learn_initial_state = learn_initial_state
@@ -166,7 +166,7 @@ class Layers(GatesBesideWeights):
         *,
         lengths: Any = None,
         resets: Tensor | None = None,
-        return_trace: tuple[str, ...] = (),
+        return_trace: Sequence[str] = (),
         step_inputs: Mapping[str, Tensor] | None = None,
     ) -> Any:
         """Run the layers over a sequence; see the class for arguments and shapes."""
@@ -182,18 +182,25 @@ class Layers(GatesBesideWeights):
         unbatched = self._rows == ("batch",) and input.dim() == 2
         axes = ("time", "input") if unbatched else self._user_axes()
         checks.check_input(self._where, input, axes, self.input_size, self._dtype)
-        x = input.unsqueeze(1) if unbatched else input.movedim(self._time_axis, 0)
+        if self._nets and len(input) != self._nets[0]:
+            raise InputShapeError(
+                f"{self._where}: input has {len(input)} nets (first axis), expected {self._nets[0]}; got shape "
+                f"{tuple(input.shape)} = ({', '.join(axes)}) - to give every net the same, expand it"
+            )
+        x = self._time_major(input, unbatched)
         if x.shape[0] == 0 and self._as_strict_as_torch and lengths is None:
             raise InputShapeError(
                 f"{self._where}: Expected sequence length to be larger than 0; got shape {tuple(input.shape)} - "
                 "pass lengths= to allow empty sequences"
             )
-        per_step = {n: self._time_major(v, unbatched) for n, v in (step_inputs or {}).items()}
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths).reshape(-1) if unbatched else lengths
+            lengths = checks.check_lengths(self._where, lengths, x)
         if resets is not None:
-            resets = self._time_major(torch.as_tensor(resets), unbatched)
-        if lengths is not None and unbatched:
-            lengths = torch.as_tensor(lengths).reshape(-1)
-        call = self._call(x, self._given(hx, unbatched), lengths, resets, return_trace, per_step)
+            resets = self._time_major(checks.check_resets(self._where, resets, input), unbatched)
+        per_step = self._step_inputs(step_inputs or {}, input)
+        per_step = [self._time_major(value, unbatched) for value in per_step]
+        call = self._call(x, self._given(hx, x, unbatched), lengths, resets, return_trace, per_step)
         output, states, trace = self._run(call)
         back = (lambda v: v.squeeze(1)) if unbatched else (lambda v: v.movedim(0, self._time_axis))
         states = tuple(s.squeeze(1) if unbatched else self._net_first(s) for s in states)
@@ -219,53 +226,43 @@ class Layers(GatesBesideWeights):
         return tuple(axes)
 
     def _time_major(self, value: Tensor, unbatched: bool) -> Tensor:
-        if unbatched:
-            return value.unsqueeze(1) if value.dim() else value
-        return value.movedim(self._time_axis, 0) if value.dim() > self._time_axis else value
+        """The user's layout -> (time, *rows, ...)."""
+        return value.unsqueeze(1) if unbatched else value.movedim(self._time_axis, 0)
 
     def _net_first(self, state: Tensor) -> Tensor:
         """(layer, *rows, size) -> the user's order: a population has its net axis first."""
         return state.movedim(0, len(self._rows) - 1)
 
-    def _given(self, hx: Any, unbatched: bool) -> tuple[Tensor, ...] | None:
+    def _given(self, hx: Any, x: Tensor, unbatched: bool) -> tuple[Tensor, ...] | None:
         """The user's initial states as a tuple of (layer, *rows, size)."""
         if hx is None:
             return None
-        states = checks.states_of(self._where, self._layout.cell.states, hx, not self._as_strict_as_torch)
-        if unbatched:
-            if any(s.dim() != 2 for s in states):
-                raise InputShapeError(
-                    f"{self._where}: for unbatched 2-D input, hx should also be 2-D, got "
-                    f"{[s.dim() for s in states]}-D - give each state the shape (layers * directions, size)"
-                )
-            return tuple(s.unsqueeze(1) for s in states)
-        axis = len(self._rows) - 1
-        return tuple(s.movedim(axis, 0) if s.dim() > axis else s for s in states)
+        names = self._layout.cell.states
+        states = checks.states_of(self._where, names, hx, not self._as_strict_as_torch)
+        batch = () if unbatched else x.shape[-2:-1]
+        expected = [(*self._nets, self._depth, *batch, self._layout.state_size(name)) for name in names]
+        checks.check_states(self._where, names, states, expected, x)
+        return tuple(s.unsqueeze(1) if unbatched else s.movedim(len(self._rows) - 1, 0) for s in states)
+
+    def _step_inputs(self, given: Mapping[str, Tensor], input: Tensor) -> list[Tensor]:
+        names = self._layout.cell.definition.step_inputs
+        return checks.check_step_inputs(self._where, names, given, input, self.hidden_size)
 
     def _call(
         self,
         x: Tensor,
         given: tuple[Tensor, ...] | None,
-        lengths: Any,
+        lengths: Tensor | None,
         resets: Tensor | None,
-        return_trace: tuple[str, ...],
-        step_inputs: dict[str, Tensor],
+        return_trace: Sequence[str] | None,
+        step_inputs: Sequence[Tensor],
     ) -> Call:
         cell, rows = self._layout.cell, x.shape[1:-1]
         fresh = tuple(self._fresh(state, x) for state in cell.states)
         if given is None:
             given = tuple(f.expand(self._depth, *rows, f.shape[-1]) for f in fresh)
-        expected = [(self._depth, *rows, self._layout.state_size(state)) for state in cell.states]
-        checks.check_states(self._where, cell.states, given, expected, x)
-        return Call(
-            x,
-            given,
-            fresh,
-            None if lengths is None else checks.check_lengths(self._where, lengths, x, x.shape[0]),
-            None if resets is None else checks.check_resets(self._where, resets, x),
-            checks.check_step_inputs(self._where, cell.definition.step_inputs, step_inputs, x, self.hidden_size),
-            checks.check_trace(self._where, return_trace or (), cell.quantities),
-        )
+        traced = checks.check_trace(self._where, return_trace or (), cell.quantities)
+        return Call(x, given, fresh, lengths, resets, step_inputs, traced)
 
     def _fresh(self, state: str, x: Tensor) -> Tensor:
         """(layer, *1, size) the value of a state before the first step."""
@@ -305,17 +302,20 @@ class Layers(GatesBesideWeights):
                 f"{self._where} - backend 'torch' can not do {', '.join(reasons)} - use backend='eager' or 'auto'"
             )
 
+    def _backend_of(self, call: Call) -> str:
+        """The backend that does a call; the user's, or the best that can."""
+        if self.backend == "eager":
+            return "eager"
+        reasons = self._refusals(call)
+        if self.backend == "torch":
+            self._refuse(reasons)
+            return "torch"
+        if reasons and call.x.is_cuda:
+            _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
+        return "eager" if reasons or operator.transforms_active() else "torch"
+
     def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
-        backend = self.backend
-        if backend != "eager":
-            reasons = self._refusals(call)
-            if backend == "torch":
-                self._refuse(reasons)
-            elif reasons and call.x.is_cuda:
-                _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
-            backend = "eager" if backend == "auto" and (reasons or operator.transforms_active()) else "torch"
-        between = self.dropout if self.training else 0.0
-        if backend == "torch":
+        if self._backend_of(call) == "torch":
             output, states = operator.run(
                 operator.mode_of(self.cell) or "",
                 call.x,
@@ -335,13 +335,13 @@ class Layers(GatesBesideWeights):
             call,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
-            between=between,
+            between=self.dropout if self.training else 0.0,
         )
 
     # ------------------------------------------------------------------ packed sequences
 
     def _forward_packed(
-        self, packed: PackedSequence, hx: Any, resets: Any, return_trace: tuple[str, ...], step_inputs: Any
+        self, packed: PackedSequence, hx: Any, resets: Any, return_trace: Sequence[str], step_inputs: Any
     ) -> Any:
         """Pad, run with lengths, pack again: the packed order is that of the input."""
         if self._nets:
@@ -360,7 +360,8 @@ class Layers(GatesBesideWeights):
             )
         checks.check_input(self._where, packed.data, ("step", "input"), self.input_size, self._dtype)
         x, lengths = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))
-        call = self._call(x, self._given(hx, unbatched=False), lengths, None, (), {})
+        given, on_device = self._given(hx, x, unbatched=False), lengths.to(x.device)
+        call = self._call(x, given, on_device, None, (), self._step_inputs({}, x))
         order, back = packed.sorted_indices, packed.unsorted_indices
         if order is not None:
             call = replace(call, states=tuple(s.index_select(1, order) for s in call.states))
@@ -378,4 +379,4 @@ _warned: set[str] = set()
 def _warn_once(message: str) -> None:
     if message not in _warned:
         _warned.add(message)
-        warnings.warn(message, stacklevel=4)
+        warnings.warn(message, stacklevel=2)

@@ -98,7 +98,6 @@ class Recurrent(Layers):
         self.hidden_size = whole_number(where, "hidden_size", hidden_size, 1)
         self.num_layers = whole_number(where, "num_layers", num_layers, 1)
         self.proj_size = whole_number(where, "proj_size", proj_size, 0)
-        whole_number(where, "block_size", block_size, 1)
         self.bias = _checked_bias(where, bias, chosen)
         for name, value in {"batch_first": batch_first, "bidirectional": bidirectional}.items():
             if not isinstance(value, bool):

@@ -63,7 +63,7 @@ class Layout:
                 f"{self.cell.name} - block_size={self.block_size}, but its gates are not shared by blocks - "
                 'use a cell with @cell(shared=...), as "lstm_1997"'
             )
-        if self.block_size < 1 or self.hidden_size % self.block_size:
+        if self.hidden_size % self.block_size:
             raise OptionError(
                 f"{self.cell.name} - block_size={self.block_size} does not divide hidden_size={self.hidden_size} - "
                 "hidden_size counts all memory cells: blocks * block_size"
