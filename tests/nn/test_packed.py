@@ -111,7 +111,7 @@ def test_any_cell_takes_packed_sequences(backend: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lengths", [[2, 5, 0], (2, 5, 0), np.array([2, 5, 0]), torch.tensor([2, 5, 0], dtype=torch.uint8)]
+    "lengths", [[2, 5, 0], (2, 5, 0), np.array([2, 5, 0]), torch.tensor([2, 5, 0], dtype=torch.uint16)]
 )
 def test_kinds_of_lengths(lengths: object) -> None:
     made = layer("LSTM", {"backend": "auto"})

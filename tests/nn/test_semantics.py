@@ -138,3 +138,21 @@ def test_a_row_does_not_touch_its_neighbours(call: Call, row: int, value: float)
     same = gradients([r[:, others] for r in expected], [call.x, *(call.hx or ())])
     for mine, other in zip(found, same, strict=True):
         assert torch.equal(mine[:, others], other[:, others])
+
+
+@few
+@given(calls(batch=3), st.sampled_from([float("nan"), float("inf")]))
+def test_states_of_a_row_without_steps_reach_no_gradient(call: Call, value: float) -> None:
+    lengths = call.lengths.clone()
+    lengths[1] = 0
+    hx = [torch.rand(call.depth, 3, f.shape[-1], dtype=torch.float64) for f in call.fresh(3)]
+    found = []
+    for fill in (value, 0.0):
+        for state in hx:
+            state[:, 1] = fill
+        results = run(dataclasses.replace(call, hx=tuple(s.clone() for s in hx), lengths=lengths))
+        held = torch.full((), fill, dtype=torch.float64)
+        assert all(torch.isclose(s[:, 1], held, equal_nan=True).all() for s in results[1:])
+        found.append(gradients([r[:, ::2] for r in results], [call.x, *call.layer.parameters()]))
+    assert all(g.isfinite().all() for g in found[0])
+    assert_same(found[0], found[1])

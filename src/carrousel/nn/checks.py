@@ -214,6 +214,7 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Ten
         lengths = lengths.long()
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
         raise InputTypeError(f"{where}: lengths are {lengths.dtype}, expected whole numbers - pass an integer tensor")
+    lengths = lengths.long()
     if lengths.shape != x.shape[1:-1]:
         raise InputShapeError(
             f"{where}: lengths have shape {tuple(lengths.shape)}, expected {tuple(x.shape[1:-1])} - "
@@ -224,7 +225,7 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Ten
             f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {len(x)}, "
             "the steps of x - cut the lengths or pad the input"
         )
-    return lengths.long()
+    return lengths
 
 
 def check_resets(where: str, resets: Tensor, x: Tensor) -> Tensor:
