@@ -199,8 +199,8 @@ def test_source_is_what_runs() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: plain.source("cuda"), UnknownNameError, "cell.source - unknown backend 'cuda' - expected 'eager'"),
-        (lambda: plain.step("cuda"), UnknownNameError, "cell.source - unknown backend 'cuda' - expected 'eager'"),
+        (lambda: plain.source("cuda"), UnknownNameError, "backends - unknown backend 'cuda'; they are eager."),
+        (lambda: plain.step("cuda"), UnknownNameError, "backends - unknown backend 'cuda'; they are eager."),
         (
             lambda: plain.source("torch"),
             BackendError,

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from carrousel import backends
 from carrousel.calculus.notation import Definition, Equation, Group, normal_form, parse, read
 from carrousel.errors import BackendError, DefinitionError, OptionTypeError, UnknownNameError, did_you_mean
 from carrousel.functions import TABLE, Function
@@ -163,7 +164,7 @@ class Cell:
         """Return the text of a generated kernel: exactly what runs.
 
         Args:
-            backend: "eager".
+            backend: a name of `carrousel.backends.names()`.
             direction: "forward" or "backward".
 
         Returns:
@@ -186,31 +187,7 @@ class Cell:
             raise BackendError(
                 "backend 'torch' - its kernels are compiled into torch - backend 'eager' has text to show"
             )
-        if backend != "eager":
-            raise UnknownNameError(f"cell.source - unknown backend {backend!r} - expected 'eager'")
-        from carrousel.backends import eager
-
-        if direction == "forward":
-            return eager.source(self.definition)
-        if direction == "backward":
-            return self._backward_source()
-        raise UnknownNameError(f"cell.source - unknown direction {direction!r} - expected 'forward' or 'backward'")
-
-    def _backward_source(self) -> str:
-        from carrousel import __version__
-        from carrousel.backends import store
-
-        key = f"eager backward {__version__} {self.name} {self.definition.identity}"
-        return store.fetch(key, self._derive_backward)
-
-    def _derive_backward(self) -> str:
-        from carrousel.backends import eager
-        from carrousel.calculus.lower import backward_lines
-
-        adjoint, groups = self.adjoint, [g.name for g in self.groups]
-        lines, values = backward_lines(adjoint)
-        arguments = [*values, *adjoint.inputs, *groups, *(f"d{g}" for g in groups)]
-        return eager.backward_source(arguments, lines, adjoint.outputs, tuple(TABLE), self.definition.name)
+        return backends.get(backend).source(self.definition, direction)
 
     def step(
         self, backend: str = "eager", direction: str = "forward", traced: tuple[str, ...] = ()
@@ -218,7 +195,7 @@ class Cell:
         """Return one step of the cell as a function, compiled once.
 
         Args:
-            backend: "eager".
+            backend: a name of `carrousel.backends.names()`.
             direction: "forward" or "backward".
             traced: quantities that the forward step returns besides the states.
 
@@ -231,18 +208,16 @@ class Cell:
         """
         key = (backend, direction, tuple(traced))
         if key not in self._steps:
-            from carrousel.backends import eager
-
             for name in traced:
                 if name not in self.quantities:
                     raise UnknownNameError(
                         f"{self.name} - no quantity {name!r}, there are {', '.join(self.quantities)} -"
                         + (did_you_mean(name, self.quantities) or " name one of them")
                     )
-            text = self.source(backend, direction)
+            text = self.source(backend, direction)  # refuses what has no text
             if traced and direction == "forward":
-                text = eager.source(self.definition, traced)
-            self._steps[key] = eager.compile_kernel(text)
+                text = backends.get(backend).source(self.definition, direction, traced)
+            self._steps[key] = backends.get(backend).compile_kernel(text)
         return self._steps[key]
 
     @functools.cached_property

@@ -146,7 +146,7 @@ def doctor(
     table.add_row("CPU", cpu)
     table.add_row("SIMD", " ".join(features) or "none known")
     table.add_row("threads", f"{torch.get_num_threads()} of torch, on {os.cpu_count()} cores")
-    table.add_row("backends", ", ".join(["torch (lstm, gru, elman, elman_relu)", *backends.EXECUTABLE]))
+    table.add_row("backends", ", ".join(["torch (lstm, gru, elman, elman_relu)", *backends.names()]))
     for row in _cache(clear):
         table.add_row(*row)
     _print_table(table)

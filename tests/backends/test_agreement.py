@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 import carrousel
-from carrousel import cells
+from carrousel import backends, cells
 from carrousel.backends.eager import groups
 from carrousel.nn import operator
-from carrousel.nn.checks import BACKENDS
 from tolerances import TOLERANCES
 
 INPUT = 3
 OPTIONS = {
     "name": cells.names(),
-    "backend": BACKENDS,
+    "backend": ("auto", "torch", *backends.names()),
     "dtype": (torch.float32, torch.float64),
     "time": (1, 3, 17, 64),
     "batch": (1, 3, 17),

@@ -277,18 +277,24 @@ def test_reads_like_a_textbook() -> None:
 
 
 def test_dead_adjoints_are_gone() -> None:
-    text = "def rule(x, h_prev, W, R):\n    q = exp(W.q @ x)\n    h = tanh(R.h @ h_prev) + step(q)\n    return h\n"
-    adjoint = cell_of(text).adjoint
+    """Neither what stops at step nor the derivative by a number is computed."""
+    lines = ["k = 2", "q = exp(W.q @ x)", "h = k * tanh(R.h @ h_prev) + step(q)", "return h"]
+    adjoint = cell_of("\n    ".join(["def rule(x, h_prev, W, R):", *lines])).adjoint
     assert [left for left, _ in adjoint.lines] == ["da_h", "dx", "dh_prev", "dW.q", "dR.h"]
     assert dict(adjoint.lines)["dx"] == "0"
     assert dict(adjoint.lines)["dW.q"] == "0"
 
 
 def test_equal_adjoints_are_computed_once() -> None:
-    text = "def rule(x, h_prev, W, R, b):\n    h = tanh(W.h @ x + 2 * (R.h @ h_prev) + 2 * b.h)\n    return h\n"
+    text = "def rule(x, h_prev, W, R, b):\n    h = tanh(2 * (W.h @ x) + 2 * (R.h @ h_prev) + 2 * b.h)\n    return h\n"
     lines = dict(cell_of(text).adjoint.lines)
-    assert lines["da_h_R"] == "2*da_h"
-    assert lines["db.h"] == "da_h_R"
+    assert lines["da_h_W"] == "2*da_h"
+    assert lines["da_h_R"] == "da_h_W"
+    assert lines["db.h"] == "da_h_W"
+
+
+def test_a_stopped_value_is_read_as_it_is() -> None:
+    assert dict(cells.get("peephole_lstm_2002").adjoint.lines)["dp.o"] == "da_o*c"
 
 
 def test_interface() -> None:

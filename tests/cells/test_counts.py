@@ -11,7 +11,8 @@ FULL = "lstm_1997_full"
 ALL = True
 GATES = ("i", "o")
 
-# Hochreiter & Schmidhuber (1997), Table 10: blocks, block size, inputs, outputs, biased hidden units, output bias, weights
+# Hochreiter & Schmidhuber (1997), Table 10:
+# blocks, block size, inputs, outputs, biased hidden units, output bias, weights
 TABLE_10 = {
     "1-1, 1-4": (4, 1, 7, 7, GATES, False, 264),
     "1-2, 1-3, 1-5": (3, 2, 7, 7, GATES, False, 276),

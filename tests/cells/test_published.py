@@ -262,7 +262,11 @@ def check_closed_peepholes(cell: Cell) -> None:
     """Gers et al. (2002): the peepholes' weights learn, no error flows back through them."""
     made = layer(cell)
     w, r, p, b = (v for v in made.parameters())
-    x, y, c = sequence(), torch.zeros(BATCH, HIDDEN, dtype=torch.float64), torch.zeros(BATCH, HIDDEN, dtype=torch.float64)
+    x, y, c = (
+        sequence(),
+        torch.zeros(BATCH, HIDDEN, dtype=torch.float64),
+        torch.zeros(BATCH, HIDDEN, dtype=torch.float64),
+    )
     outputs = []
     for t in range(TIME):
         net_i, net_f, net_c, net_o = (x[t] @ w.T + y @ r.T + b).chunk(4, dim=1)

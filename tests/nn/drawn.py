@@ -24,7 +24,7 @@ CELLS: dict[str, dict[str, Any]] = {
 }
 INPUT, HIDDEN = 3, 4
 
-few = settings(max_examples=100, deadline=None, derandomize=True)
+few = settings(max_examples=75, deadline=None, derandomize=True)
 
 
 @dataclass

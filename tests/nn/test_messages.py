@@ -33,6 +33,12 @@ PACKED = pack_padded_sequence(X, torch.tensor([5, 3]))
 ZONED = zoneout(cells.get("irnn"))
 
 
+@carrousel.cell
+def biased_twice(x, h_prev, W, b, bias_ih):
+    h = W.h @ x + b.h + bias_ih.h
+    return h
+
+
 def recurrent(cell: object = "lstm", *args: object, **options: object) -> Recurrent:
     return Recurrent(cell, 3, 4, *args, **options)
 
@@ -113,6 +119,12 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         "lstm_1997(g_range=2, h_range=1) - block_size=3 does not divide hidden_size=4 - "
         "hidden_size counts all memory cells: blocks * block_size",
         lambda: recurrent("lstm_1997", block_size=3),
+    ),
+    (
+        OptionError,
+        "biased_twice - the parameters of b and bias_ih would both be called bias_ih - "
+        "rename bias_ih in the definition",
+        lambda: recurrent(biased_twice),
     ),
     (
         OptionError,

@@ -2,8 +2,10 @@
 
 import copy
 import warnings
+from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -132,6 +134,7 @@ def test_gradients_of_torch_func(module: nn.Module) -> None:
     assert_same([g[0] for g in one_by_one.values()], list(expected))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.func.jvp scripts a part of itself
 def test_forward_and_reverse_derivatives_agree(module: nn.Module) -> None:
     x, tangent = x_of(module), torch.cos(x_of(module))
 
@@ -227,3 +230,23 @@ def test_export(kind: str) -> None:
     x = input_of(module)
     exported = torch.export.export(module, (x,)).module()
     assert_same(list(tensors(exported(2 * x))), list(tensors(module(2 * x))), "layers in float32")
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "LSTM in eager", "GRU of 2014", "sLSTM"])
+@pytest.mark.filterwarnings("ignore")  # of the exporter, about its own future
+def test_onnx_export(kind: str, tmp_path: Path) -> None:
+    class Output(nn.Module):
+        """A model around the layer: the exporter passes keyword-only arguments of the outermost module by position."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = KINDS[kind]()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x)[0]
+
+    model, path = Output().eval(), tmp_path / "model.onnx"
+    x = input_of(model.layer)
+    torch.onnx.export(model, (x,), path, dynamo=False, input_names=["x"])
+    (result,) = onnxruntime.InferenceSession(path).run(None, {"x": (2 * x).numpy()})
+    assert_same(torch.from_numpy(result), model(2 * x), "layers in float32")

@@ -9,19 +9,20 @@ import hashlib
 import linecache
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from carrousel.backends.store import issue, was_issued
+from carrousel import __version__
+from carrousel.backends.rows import Rows
+from carrousel.backends.store import fetch, issue, was_issued
 from carrousel.calculus.notation import Definition
-from carrousel.errors import BackendError
-from carrousel.functions import Function
+from carrousel.errors import BackendError, UnknownNameError
+from carrousel.functions import TABLE, Function
 
-__all__ = ["Matrix", "Row", "groups", "source", "backward_source", "compile_kernel", "within", "run"]
+__all__ = ["Matrix", "compile_kernel", "groups", "run", "source"]
 
 
 class Matrix:
@@ -33,12 +34,12 @@ class Matrix:
         self.weight = weight
 
     def __matmul__(self, vector: Tensor) -> Tensor:
-        return vector @ self.weight.mT
+        return vector @ self.weight.transpose(-2, -1)
 
     @property
     def T(self) -> "Matrix":
         """The transposed matrix."""
-        return Matrix(self.weight.mT)
+        return Matrix(self.weight.transpose(-2, -1))
 
 
 def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, SimpleNamespace]:
@@ -57,16 +58,28 @@ def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, SimpleNa
     }
 
 
-def source(definition: Definition, traced: Sequence[str] = ()) -> str:
-    """Return the text of the forward step: the definition with its imports and constants.
+def source(definition: Definition, direction: str = "forward", traced: Sequence[str] = ()) -> str:
+    """Return the text of a step.
 
     Args:
         definition: the cell's definition.
-        traced: quantities that the step returns besides the states, as a second tuple.
+        direction: "forward", the definition with its imports and constants, or "backward", the derived adjoint.
+        traced: quantities that the forward step returns besides the states, as a second tuple.
 
     Returns:
         Python source that `compile_kernel` accepts.
+
+    Raises:
+        UnknownNameError: there is no such direction.
     """
+    if direction == "forward":
+        return issue(_forward(definition, traced))
+    if direction == "backward":
+        return fetch(f"eager backward {__version__} {definition.identity}", lambda: _backward(definition))
+    raise UnknownNameError(f"cell.source - unknown direction {direction!r} - expected 'forward' or 'backward'")
+
+
+def _forward(definition: Definition, traced: Sequence[str]) -> str:
     functions = {n: f for n, f in definition.constants.items() if isinstance(f, Function)}
     numbers = {n: v for n, v in definition.constants.items() if n not in functions}
     imports = ", ".join(f.name if n == f.name else f"{f.name} as {n}" for n, f in functions.items())
@@ -81,38 +94,27 @@ def source(definition: Definition, traced: Sequence[str] = ()) -> str:
         assert isinstance(function, ast.FunctionDef)
         function.body[-1] = ast.parse(returned).body[0]
         text = ast.unparse(function) + "\n"
-    return issue("\n".join([*head, "", "", text] if head else [text]))
+    return "\n".join([*head, "", "", text] if head else [text])
 
 
-def backward_source(
-    arguments: Sequence[str],
-    lines: Sequence[tuple[str, str]],
-    results: Sequence[str],
-    functions: Sequence[str],
-    name: str,
-) -> str:
-    """Return the text of the backward step: the derived adjoint as a Python function.
+def _backward(definition: Definition) -> str:
+    from carrousel.calculus.adjoint import adjoint
+    from carrousel.calculus.lower import backward_lines
+    from carrousel.calculus.trace import trace
 
-    Args:
-        arguments: its arguments, in order.
-        lines: (left side, right side) of each equation.
-        results: what it returns.
-        functions: the functions of `carrousel.functions` that the lines may call.
-        name: the cell's name.
-
-    Returns:
-        Python source that `compile_kernel` accepts.
-    """
-    width = max(len(left) for left, _ in lines)
+    derived = adjoint(trace(definition))
+    lines, values = backward_lines(derived)
+    groups = [group.name for group in definition.groups]
+    arguments = ", ".join([*values, *derived.inputs, *groups, *(f"d{group}" for group in groups)])
     read = " ".join(right for _, right in lines)
-    used = [f for f in functions if re.search(rf"\b{f}\(", read)]
+    used = [name for name in TABLE if re.search(rf"\b{name}\(", read)]
     head = [f"from carrousel.functions import {', '.join(used)}"] if used else []
     head += ["from math import inf"] if re.search(r"\binf\b", read) else []
     head += ["", ""] if head else []
+    width = max(len(left) for left, _ in lines)
     body = [f"    {left:{width}} = {right}" for left, right in lines]
-    return "\n".join(
-        [*head, f"def {name}_backward({', '.join(arguments)}):", *body, f"    return {', '.join(results)}", ""]
-    )
+    returned = f"    return {', '.join(derived.outputs)}"
+    return "\n".join([*head, f"def {definition.name}_backward({arguments}):", *body, returned, ""])
 
 
 def outer(adjoint: Tensor, operand: Tensor) -> Tensor:
@@ -146,47 +148,13 @@ def compile_kernel(text: str) -> Callable[..., Any]:
     return namespace[function.name]  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Row:
-    """What happens to each row of the batch besides the plain recurrence.
-
-    Attributes:
-        lengths: (*rows) steps that count; None if all do.
-        resets: (time, *rows) true where a boundary lies between t-1 and t; None for none.
-        fresh: the states' values after a reset, each broadcastable to (*rows, size).
-    """
-
-    lengths: Tensor | None
-    resets: Tensor | None
-    fresh: tuple[Tensor, ...]
-
-    def within(self, time: int) -> Tensor | None:
-        """(time, *rows, 1) whether a step counts; None if all do."""
-        return None if self.lengths is None else within(self.lengths, time).unsqueeze(-1)
-
-    def boundary(self, t: int, reverse: bool) -> Tensor | None:
-        """(*rows, 1) whether the states are reset before step t, walking in this direction."""
-        at = t + 1 if reverse else t
-        if self.resets is None or at >= self.resets.shape[0]:
-            return None
-        here = self.resets[at]
-        if self.lengths is not None:
-            here = here & (at < self.lengths)
-        return here.unsqueeze(-1)
-
-
-def within(lengths: Tensor, time: int) -> Tensor:
-    """Return (time, *rows) whether a step counts, for lengths of shape (*rows,)."""
-    return torch.arange(time, device=lengths.device).view(-1, *[1] * lengths.dim()) < lengths
-
-
 def run(
     step: Callable[..., Any],
     x: Tensor,
     states: tuple[Tensor, ...],
-    parameters: Mapping[str, SimpleNamespace],
+    parameters: Mapping[str, Mapping[str, Tensor]],
     step_inputs: Sequence[Tensor],
-    rows: Row,
+    rows: Rows,
     reverse: bool,
     traced: Sequence[int],
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -196,7 +164,7 @@ def run(
         step: a compiled forward kernel, with a second tuple of results if `traced`.
         x: (time, *rows, input).
         states: the states before the first step, each (*rows, size).
-        parameters: the groups.
+        parameters: group -> gate -> tensor, as `groups` takes them.
         step_inputs: each (time, *rows, hidden).
         rows: lengths and resets.
         reverse: walk from the last step to the first.
@@ -206,6 +174,7 @@ def run(
         The output (time, *rows, size), the states after the last step, and the traced quantities (time, *rows, size).
     """
     time, sizes = x.shape[0], (states[0].shape[-1], *traced)
+    wrapped = groups(parameters)
     inside = rows.within(time)
     if inside is not None:  # padding may hold anything, NaN too; at 1 a step input has a logarithm and an inverse
         x = torch.where(inside, x, 0)
@@ -216,7 +185,7 @@ def run(
         before = _select(boundary, rows.fresh, states) if boundary is not None else states
         if active is not None:
             before = _select(active, before, rows.fresh)
-        result = step(x[t], *before, *(s[t] for s in step_inputs), **parameters)
+        result = step(x[t], *before, *(s[t] for s in step_inputs), **wrapped)
         new, seen = result if traced else (result if isinstance(result, tuple) else (result,), ())
         shown = [new[0], *(_as_tensor(v, x[t], size) for v, size in zip(seen, traced, strict=True))]
         if active is not None:

@@ -188,8 +188,6 @@ class Grammar(Expressions):
             )
         if name in self.uses or name in self.sizes:
             self._fail(f"{name} is an argument and can not be bound", "give the new quantity a name of its own")
-        if name in self.constants:
-            self._fail(f"{name} is a constant that a line above uses", "give the new quantity a name of its own")
         if name.endswith(("_prev", "_t")):
             self._fail(f"{name} ends in _prev or _t, which mark arguments", f"choose another name for {name}")
         self._nameable(name)

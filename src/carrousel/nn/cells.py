@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-from carrousel import cells
-from carrousel.backends import eager
+from carrousel import backends, cells
+from carrousel.backends.rows import Rows
 from carrousel.cell import Cell
 from carrousel.errors import BackendError, OptionError
 from carrousel.nn import init as initialisers
@@ -111,7 +111,7 @@ class _Step(Namesake, Module):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Take one step; see the class for arguments and shapes."""
-        if self._is_own and self.backend != "eager" and (self.backend == "torch" or not operator.transforms_active()):
+        if self._is_own and operator.can_be(self.backend):
             return self._namesake.forward(self, input, hx)
         where, names = type(self).__name__, self.cell.states
         states = () if hx is None else states_of(where, names, hx, takes_tuple=False)
@@ -123,8 +123,9 @@ class _Step(Namesake, Module):
             states = tuple(x.new_full((len(x), self.hidden_size), self.cell.initial[s]) for s in names)
         elif unbatched:
             states = tuple(s.unsqueeze(0) for s in states)
-        new = self.cell.step("eager")(x, *states, **eager.groups(self._layout.unstack(parameters)))
-        new = new if isinstance(new, tuple) else (new,)
+        backend = backends.names()[0] if self.backend == "auto" else self.backend
+        gates, rows = self._layout.unstack(parameters), Rows(None, None, states)
+        _, new, _ = backends.get(backend).run(self.cell.step(backend), x[None], states, gates, (), rows, False, ())
         new = tuple(s.squeeze(0) for s in new) if unbatched else new
         return new if len(new) > 1 else new[0]
 

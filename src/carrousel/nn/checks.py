@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from carrousel import backends
 from carrousel.errors import (
     InputShapeError,
     InputTypeError,
@@ -16,7 +17,6 @@ from carrousel.errors import (
 )
 
 __all__ = [
-    "BACKENDS",
     "DtypeError",
     "check_backend",
     "whole_number",
@@ -31,20 +31,17 @@ __all__ = [
     "check_trace",
 ]
 
-#: "auto" takes torch's operator where it can do the call, else eager.
-BACKENDS = ("auto", "torch", "eager")
-
 
 class DtypeError(InputTypeError, RuntimeError):
     """A tensor has another dtype than the weights: ValueError in torch.nn, RuntimeError in torch's operators."""
 
 
 def check_backend(where: str, backend: str) -> None:
-    """Check the name of a backend."""
-    if backend not in BACKENDS:
+    """Check the name of a backend: "auto" takes torch's operator where it can do the call, else the best other one."""
+    known = ("auto", "torch", *backends.names())
+    if backend not in known:
         raise UnknownNameError(
-            f"{where} - unknown backend {backend!r}; they are {', '.join(BACKENDS)}."
-            f"{did_you_mean(str(backend), BACKENDS)}"
+            f"{where} - unknown backend {backend!r}; they are {', '.join(known)}.{did_you_mean(str(backend), known)}"
         )
 
 

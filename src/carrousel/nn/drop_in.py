@@ -94,9 +94,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         )
 
     def _namesake_can(self) -> bool:
-        if not self._is_own or self.backend == "eager" or self.learn_initial_state:
-            return False
-        return self.backend == "torch" or not operator.transforms_active()
+        return self._is_own and not self.learn_initial_state and operator.can_be(self.backend)
 
 
 class LSTM(_DropIn, torch.nn.LSTM):

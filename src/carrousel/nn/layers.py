@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from carrousel import backends
 from carrousel.cell import Cell
 from carrousel.errors import BackendError, InputShapeError, InputTypeError
 from carrousel.nn import checks, init, operator
@@ -304,18 +305,19 @@ class Layers(GatesBesideWeights):
 
     def _backend_of(self, call: Call) -> str:
         """The backend that does a call; the user's, or the best that can."""
-        if self.backend == "eager":
-            return "eager"
+        if self.backend in backends.names():
+            return self.backend
         reasons = self._refusals(call)
         if self.backend == "torch":
             self._refuse(reasons)
             return "torch"
         if reasons and call.x.is_cuda:
             _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
-        return "eager" if reasons or operator.transforms_active() else "torch"
+        return backends.names()[0] if reasons or operator.transforms_active() else "torch"
 
     def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
-        if self._backend_of(call) == "torch":
+        backend = self._backend_of(call)
+        if backend == "torch":
             output, states = operator.run(
                 operator.mode_of(self.cell) or "",
                 call.x,
@@ -333,6 +335,7 @@ class Layers(GatesBesideWeights):
             self._layout,
             self._stacked,
             call,
+            backend=backend,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
             between=self.dropout if self.training else 0.0,

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from carrousel import cells
 from carrousel.cell import Cell
 
-__all__ = ["mode_of", "run", "transforms_active"]
+__all__ = ["can_be", "mode_of", "run", "transforms_active"]
 
 
 @functools.cache
@@ -28,6 +28,11 @@ def mode_of(cell: Cell) -> str | None:
 def transforms_active() -> bool:
     """Whether vmap or another transform of torch.func is at work; the operators do not follow them everywhere."""
     return bool(torch._C._are_functorch_transforms_active())
+
+
+def can_be(backend: str) -> bool:
+    """Whether a layer with this `backend=` may call the operator here."""
+    return backend == "torch" or (backend == "auto" and not transforms_active())
 
 
 def run(

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from carrousel.backends import eager
+from carrousel import backends
+from carrousel.backends.rows import Rows, within
 from carrousel.nn.torch_layout import Layout, suffix
 
 __all__ = ["Call", "run_layers"]
@@ -41,16 +42,18 @@ def run_layers(
     parameters: Callable[[int, bool], Mapping[str, Tensor]],
     call: Call,
     *,
+    backend: str,
     num_layers: int,
     bidirectional: bool,
     between: float,
 ) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
-    """Run every layer in every direction through the eager backend.
+    """Run every layer in every direction through one backend.
 
     Args:
         layout: the layers' parameters and sizes.
         parameters: (layer, reverse) -> group -> stacked parameter.
         call: input, states and boundaries.
+        backend: its name.
         num_layers: layers.
         bidirectional: whether a second direction walks backwards.
         between: dropout probability between layers, 0 in evaluation.
@@ -60,7 +63,7 @@ def run_layers(
         `<name>_l<layer>[_reverse]` -> (time, *rows, size).
     """
     cell = layout.cell
-    step = cell.step("eager", traced=call.traced)
+    kernels, step = backends.get(backend), cell.step(backend, traced=call.traced)
     x, traces = call.x, dict[str, Tensor]()
     finals: list[tuple[Tensor, ...]] = []
     for layer in range(num_layers):
@@ -69,12 +72,12 @@ def run_layers(
         outputs = []
         for reverse in (False, True) if bidirectional else (False,):
             k = len(finals)
-            rows = eager.Row(call.lengths, call.resets, _at(k, call.fresh, layout))
-            output, after, seen = eager.run(
+            rows = Rows(call.lengths, call.resets, _at(k, call.fresh, layout))
+            output, after, seen = kernels.run(
                 step,
                 x,
                 _at(k, call.states, layout),
-                eager.groups(layout.unstack(parameters(layer, reverse))),
+                layout.unstack(parameters(layer, reverse)),
                 call.step_inputs,
                 rows,
                 reverse,
@@ -92,7 +95,7 @@ def _dropped(x: Tensor, probability: float, lengths: Tensor | None) -> Tensor:
     """Dropout of the steps that count: it draws what torch draws for the same steps in a PackedSequence."""
     if lengths is None:
         return dropout(x, probability, training=True)
-    inside = eager.within(lengths, x.shape[0])
+    inside = within(lengths, x.shape[0])
     return torch.zeros_like(x).index_put((inside,), dropout(x[inside], probability, training=True))
 
 

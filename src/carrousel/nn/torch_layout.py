@@ -56,6 +56,13 @@ class Layout:
     stacked_nets: bool = False
 
     def __post_init__(self) -> None:
+        named: dict[str, str] = {}
+        for group in self.cell.groups:
+            if named.setdefault(parameter_name(group.name), group.name) != group.name:
+                raise OptionError(
+                    f"{self.cell.name} - the parameters of {named[parameter_name(group.name)]} and {group.name} would "
+                    f"both be called {parameter_name(group.name)} - rename {group.name} in the definition"
+                )
         if self.block_size == 1:
             return
         if not self.cell.shared:

@@ -1,0 +1,42 @@
+"""What happens to the rows of a batch besides the recurrence: lengths and resets, the same on every backend."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Rows", "within"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What happens to each row of the batch besides the plain recurrence.
+
+    Attributes:
+        lengths: (*rows) steps that count; None if all do.
+        resets: (time, *rows) true where a boundary lies between t-1 and t; None for none.
+        fresh: the states' values after a reset, each broadcastable to (*rows, size).
+    """
+
+    lengths: Tensor | None
+    resets: Tensor | None
+    fresh: tuple[Tensor, ...]
+
+    def within(self, time: int) -> Tensor | None:
+        """(time, *rows, 1) whether a step counts; None if all do."""
+        return None if self.lengths is None else within(self.lengths, time).unsqueeze(-1)
+
+    def boundary(self, t: int, reverse: bool) -> Tensor | None:
+        """(*rows, 1) whether the states are reset before step t, walking in this direction."""
+        at = t + 1 if reverse else t
+        if self.resets is None or at >= self.resets.shape[0]:
+            return None
+        here = self.resets[at]
+        if self.lengths is not None:
+            here = here & (at < self.lengths)
+        return here.unsqueeze(-1)
+
+
+def within(lengths: Tensor, time: int) -> Tensor:
+    """Return (time, *rows) whether a step counts, for lengths of shape (*rows,)."""
+    return torch.arange(time, device=lengths.device).view(-1, *[1] * lengths.dim()) < lengths
