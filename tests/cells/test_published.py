@@ -262,11 +262,8 @@ def check_closed_peepholes(cell: Cell) -> None:
     """Gers et al. (2002): the peepholes' weights learn, no error flows back through them."""
     made = layer(cell)
     w, r, p, b = (v for v in made.parameters())
-    x, y, c = (
-        sequence(),
-        torch.zeros(BATCH, HIDDEN, dtype=torch.float64),
-        torch.zeros(BATCH, HIDDEN, dtype=torch.float64),
-    )
+    x = sequence()
+    y = c = torch.zeros(BATCH, HIDDEN, dtype=torch.float64)
     outputs = []
     for t in range(TIME):
         net_i, net_f, net_c, net_o = (x[t] @ w.T + y @ r.T + b).chunk(4, dim=1)
@@ -324,6 +321,19 @@ def test_more_sources() -> None:
     check_onnxruntime(cells.get("lstm"), "LSTM", "iofc")
     check_onnxruntime(cells.get("gru"), "GRU", "zrh", linear_before_reset=1)
     check_equations(cells.get("peephole_lstm"), odyssey(""))
+
+
+def test_lengths_are_those_of_onnx_reference() -> None:
+    """Peephole LSTM, rows of different lengths in one batch; the evaluator runs each row alone, cut to its length."""
+    cell, lengths = cells.get("peephole_lstm"), (TIME, 3, 1)
+    made, x = layer(cell), sequence()
+    output, (h, c) = made(x, lengths=lengths)
+    for row, length in enumerate(lengths):
+        given = {"X": x[:length, row : row + 1].numpy(), **onnx_inputs(made, "iofc", "iof")}
+        y, y_h, y_c = ReferenceEvaluator(onnx_model("LSTM", given, TensorProto.DOUBLE)).run(None, given)
+        assert_close([output[:length, row].detach().numpy()], [y[:, 0, 0]])
+        assert_close([h[0, row].detach().numpy(), c[0, row].detach().numpy()], [y_h[0, 0], y_c[0, 0]])
+        assert not output[length:, row].any()
 
 
 def test_clipped_gates_are_those_of_onnxruntime() -> None:
