@@ -3,6 +3,8 @@
 Run it with `python examples/stack.py`.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ class ResidualStack(nn.Module):
 
     def __init__(self, cell: str, sizes: list[int]) -> None:
         super().__init__()
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(pairwise(sizes))
         self.layers = nn.ModuleList(carrousel.Recurrent(cell, i, h) for i, h in pairs)
         self.shortcuts = nn.ModuleList(nn.Identity() if i == h else nn.Linear(i, h, bias=False) for i, h in pairs)
 

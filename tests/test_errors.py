@@ -18,6 +18,7 @@ PARENTS = {
     "OptionTypeError": TypeError,
     "InputShapeError": RuntimeError,
     "InputTypeError": ValueError,
+    "DtypeError": RuntimeError,
     "BackendError": RuntimeError,
     "WeightsError": RuntimeError,
     "MissingExtraError": ImportError,

@@ -15,6 +15,7 @@ __all__ = [
     "OptionTypeError",
     "InputShapeError",
     "InputTypeError",
+    "DtypeError",
     "BackendError",
     "WeightsError",
     "MissingExtraError",
@@ -64,6 +65,10 @@ class InputShapeError(CarrouselError, RuntimeError):
 
 class InputTypeError(CarrouselError, ValueError):
     """A tensor has the wrong dtype or values."""
+
+
+class DtypeError(InputTypeError, RuntimeError):
+    """A tensor has another dtype than the weights: ValueError in torch.nn, RuntimeError in torch's operators."""
 
 
 class BackendError(CarrouselError, RuntimeError):

@@ -106,7 +106,7 @@ def pair(name: str, *shape: int, **options: Any) -> Any:
     return (zeros, zeros.clone()) if name == "LSTM" else zeros
 
 
-def lies_packed(features: int = 3, lengths: tuple[int, ...] = (5, 3), **options: Any) -> PackedSequence:
+def packed_ones(features: int = 3, lengths: tuple[int, ...] = (5, 3), **options: Any) -> PackedSequence:
     return packed(torch.ones(5, 2, features, **options), list(lengths))
 
 
@@ -149,15 +149,15 @@ WRONG_CALLS: dict[str, Callable[[Any, str], Any]] = {
     "hx one in a list": lambda layer, name: layer(X, [torch.zeros(1, 2, 4)]),
     "hx text": lambda layer, name: layer(X, "zeros"),
     "hx number": lambda layer, name: layer(X, 0),
-    "packed, four features": lambda layer, name: layer(lies_packed(4)),
-    "packed, float64": lambda layer, name: layer(lies_packed(dtype=torch.float64)),
+    "packed, four features": lambda layer, name: layer(packed_ones(4)),
+    "packed, float64": lambda layer, name: layer(packed_ones(dtype=torch.float64)),
     "packed, data 1-D": lambda layer, name: layer(PackedSequence(torch.ones(2), torch.tensor([1, 1]))),
-    "packed, hx batch": lambda layer, name: layer(lies_packed(), pair(name, 1, 3, 4)),
-    "packed, hx size": lambda layer, name: layer(lies_packed(), pair(name, 1, 2, 5)),
-    "packed, hx 2-D": lambda layer, name: layer(lies_packed(), pair(name, 2, 4)),
-    "packed, hx float64": lambda layer, name: layer(lies_packed(), pair(name, 1, 2, 4, dtype=torch.float64)),
-    "unsorted, hx batch": lambda layer, name: layer(lies_packed(lengths=(3, 5)), pair(name, 1, 1, 4)),
-    "unsorted, hx 1-D": lambda layer, name: layer(lies_packed(lengths=(3, 5)), pair(name, 4)),
+    "packed, hx batch": lambda layer, name: layer(packed_ones(), pair(name, 1, 3, 4)),
+    "packed, hx size": lambda layer, name: layer(packed_ones(), pair(name, 1, 2, 5)),
+    "packed, hx 2-D": lambda layer, name: layer(packed_ones(), pair(name, 2, 4)),
+    "packed, hx float64": lambda layer, name: layer(packed_ones(), pair(name, 1, 2, 4, dtype=torch.float64)),
+    "unsorted, hx batch": lambda layer, name: layer(packed_ones(lengths=(3, 5)), pair(name, 1, 1, 4)),
+    "unsorted, hx 1-D": lambda layer, name: layer(packed_ones(lengths=(3, 5)), pair(name, 4)),
 }
 WRONG_CALLS_OF_ONE_STATE: dict[str, Callable[[Any, str], Any]] = {
     "packed, data 3-D": lambda layer, name: layer(PackedSequence(torch.ones(2, 1, 3), torch.tensor([1, 1]))),

@@ -95,6 +95,17 @@ def test_gradients_against_finite_differences(name: str, variant: dict, backend:
     assert check(call, (x, *states, *weights), fast_mode=True)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_states_in_a_list_and_arguments_by_name(backend: str) -> None:
+    expected, made = (make("LSTM", INPUT, HIDDEN, dtype=torch.float64) for make in (theirs, ours))
+    made.backend = backend
+    x, hx = sequence(TIME, BATCH, INPUT), states_for("LSTM", 1, BATCH, HIDDEN)
+    for call in (made, expected):
+        assert_same(call(x, list(hx)), expected(x, hx))
+        assert_same(call(input=x, hx=hx), expected(x, hx))
+        assert_same(call(hx=hx, input=x), expected(x, hx))
+
+
 # ---------------------------------------------------------------------- dropout
 
 

@@ -70,10 +70,9 @@ def test_forward_and_gradients(name: str, backend: str, training: bool) -> None:
         assert_same(everything(module, *call.args, **call.kwargs), everything(expected, *call.args, **call.kwargs))
 
 
-@each_mode
 @each_module
-def test_unbatched_input_is_a_batch_of_one(name: str, backend: str, training: bool) -> None:
-    for module, case in modules(name, backend, training):
+def test_unbatched_input_is_a_batch_of_one(name: str, backend: str) -> None:
+    for module, case in modules(name, backend, training=True):
         call = case.forward_input
         reference = case.reference_fn(module, *call.args, **call.kwargs)
         assert_same(list(tensors(module(*call.args, **call.kwargs))), list(tensors(reference)))
@@ -129,10 +128,9 @@ def scattered(value: Any) -> Any:
     return noncontiguous_like(value.detach()) if isinstance(value, torch.Tensor) else value
 
 
-@each_mode
 @each_module
-def test_inputs_and_weights_with_gaps_in_memory(name: str, backend: str, training: bool) -> None:
-    for module, case in modules(name, backend, training):
+def test_inputs_and_weights_with_gaps_in_memory(name: str, backend: str) -> None:
+    for module, case in modules(name, backend, training=True):
         args = case.forward_input.args
         expected = everything(module, *args)
         with_gaps = scattered(args)
@@ -170,11 +168,10 @@ def test_training_and_evaluation_agree_without_dropout(name: str, backend: str, 
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
-@each_mode
 @each_module
-def test_conversions(name: str, backend: str, training: bool) -> None:
+def test_conversions(name: str, backend: str) -> None:
     for dtype in (torch.float16, torch.bfloat16, torch.float32):
-        for module, case in zip(modules(name, backend, training), cases(name, training, dtype), strict=True):
+        for module, case in zip(modules(name, backend, training=True), cases(name, True, dtype), strict=True):
             converted = module[0].to(dtype)
             results = list(tensors(converted(*case.forward_input.args, **case.forward_input.kwargs)))
             assert {r.dtype for r in results} == {dtype}

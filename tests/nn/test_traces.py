@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 import carrousel
-from carrousel import cells
-from carrousel.functions import tanh
+from carrousel import cell, cells
+from carrousel.functions import sigmoid, tanh
 from nn.twins import assert_same, ours, sequence
 
 TIME, BATCH, INPUT, HIDDEN = 5, 3, 2, 4
@@ -82,8 +82,8 @@ def test_layout_of_a_population(batch_first: bool) -> None:
 
 
 def test_results_are_the_same_bits_with_and_without() -> None:
-    for cell in ("slstm", "gru_2014", "peephole_lstm"):
-        made = layer(cell)
+    for name in ("slstm", "gru_2014", "peephole_lstm"):
+        made = layer(name)
         x = sequence(TIME, BATCH, INPUT)
         output, states = made(x)
         again, after, _ = made(x, return_trace=made.cell.quantities)
@@ -138,3 +138,19 @@ def test_drop_ins_have_it(name: str) -> None:
     assert isinstance(trace["h_l0"], Tensor)
     assert len(made(x, return_trace=())) == 2
     assert len(made(x, return_trace=None)) == 2
+
+
+@cell
+def steady(x, h_prev, W, t, b):
+    """A leaky unit whose leak depends on parameters alone."""
+    keep = sigmoid(t.keep)
+    h = keep * h_prev + tanh(W.z @ x + b.z)
+    return h
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 2]])
+def test_a_quantity_of_parameters_alone_comes_back_for_each_row(lengths: list[int] | None) -> None:
+    layer = carrousel.Recurrent(steady, 3, 5)
+    _, _, trace = layer(torch.randn(4, 2, 3), lengths=lengths, return_trace=("keep",))
+    assert trace["keep_l0"].shape == (4, 2, 5)
+    assert torch.equal(trace["keep_l0"][0, 1], layer.t_l0.sigmoid())

@@ -5,17 +5,19 @@ is the derived adjoint printed as Python, kept for inspection and to check the c
 """
 
 import ast
+import functools
 import hashlib
 import linecache
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from carrousel import __version__
+from carrousel import calculus, functions
 from carrousel.backends.rows import Rows
 from carrousel.backends.store import fetch, issue, was_issued
 from carrousel.calculus.notation import Definition
@@ -75,14 +77,21 @@ def source(definition: Definition, direction: str = "forward", traced: Sequence[
     if direction == "forward":
         return issue(_forward(definition, traced))
     if direction == "backward":
-        return fetch(f"eager backward {__version__} {definition.identity}", lambda: _backward(definition))
+        return fetch(f"eager backward {_generator()} {definition.identity}", lambda: _backward(definition))
     raise UnknownNameError(f"cell.source - unknown direction {direction!r} - expected 'forward' or 'backward'")
 
 
+@functools.cache
+def _generator() -> str:
+    """A hash of the code that writes backward kernels: a text written by other code is not this cell's kernel."""
+    writers = [*sorted(Path(calculus.__path__[0]).glob("*.py")), Path(functions.__file__), Path(__file__)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()
+
+
 def _forward(definition: Definition, traced: Sequence[str]) -> str:
-    functions = {n: f for n, f in definition.constants.items() if isinstance(f, Function)}
-    numbers = {n: v for n, v in definition.constants.items() if n not in functions}
-    imports = ", ".join(f.name if n == f.name else f"{f.name} as {n}" for n, f in functions.items())
+    called = {n: f for n, f in definition.constants.items() if isinstance(f, Function)}
+    numbers = {n: v for n, v in definition.constants.items() if n not in called}
+    imports = ", ".join(f.name if n == f.name else f"{f.name} as {n}" for n, f in called.items())
     head = [f"from carrousel.functions import {imports}"] if imports else []
     if any(v in (float("inf"), float("-inf")) for v in numbers.values()):
         head.append("from math import inf")
@@ -187,11 +196,12 @@ def run(
             before = _select(active, before, rows.fresh)
         result = step(x[t], *before, *(s[t] for s in step_inputs), **wrapped)
         new, seen = result if traced else (result if isinstance(result, tuple) else (result,), ())
-        shown = [new[0], *(_as_tensor(v, x[t], size) for v, size in zip(seen, traced, strict=True))]
+        new = tuple(s.expand_as(b) for s, b in zip(new, before, strict=True))
+        shown = [new[0], *(_for_each_row(v, x[t], size) for v, size in zip(seen, traced, strict=True))]
         if active is not None:
             new = _select(active, new, states)
             shown = [torch.where(active, value, 0) for value in shown]
-        states = tuple(new)
+        states = new
         for values, value in zip(kept, shown, strict=True):
             values.append(value)
     stacked = [
@@ -201,9 +211,10 @@ def run(
     return stacked[0], states, tuple(stacked[1:])
 
 
-def _as_tensor(value: Tensor | float, x: Tensor, size: int) -> Tensor:
-    """A traced quantity as a tensor; `i = 1` of a variant without input gate is a number."""
-    return value if isinstance(value, Tensor) else x.new_full((*x.shape[:-1], size), value)
+def _for_each_row(value: Tensor | float, x: Tensor, size: int) -> Tensor:
+    """A traced quantity, also one of parameters only, or a number as `i = 1` of a variant without input gate."""
+    shape = (*x.shape[:-1], size)
+    return value.expand(shape) if isinstance(value, Tensor) else x.new_full(shape, value)
 
 
 def _select(mask: Tensor, yes: Sequence[Tensor], no: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from carrousel import backends
 from carrousel.errors import (
+    DtypeError,
     InputShapeError,
     InputTypeError,
     OptionError,
@@ -17,7 +18,6 @@ from carrousel.errors import (
 )
 
 __all__ = [
-    "DtypeError",
     "check_backend",
     "whole_number",
     "check_forget_bias",
@@ -30,10 +30,6 @@ __all__ = [
     "check_step_inputs",
     "check_trace",
 ]
-
-
-class DtypeError(InputTypeError, RuntimeError):
-    """A tensor has another dtype than the weights: ValueError in torch.nn, RuntimeError in torch's operators."""
 
 
 def check_backend(where: str, backend: str) -> None:
