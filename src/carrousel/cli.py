@@ -136,7 +136,8 @@ def doctor(
     import torch
     from rich.table import Table
 
-    from carrousel import backends
+    from carrousel import backends, cells
+    from carrousel.nn import operator
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_row("python", f"{platform.python_version()} ({sys.executable})")
@@ -146,7 +147,8 @@ def doctor(
     table.add_row("CPU", cpu)
     table.add_row("SIMD", " ".join(features) or "none known")
     table.add_row("threads", f"{torch.get_num_threads()} of torch, on {os.cpu_count()} cores")
-    table.add_row("backends", ", ".join(["torch (lstm, gru, elman, elman_relu)", *backends.names()]))
+    own = [name for name in cells.names() if operator.mode_of(cells.get(name))]
+    table.add_row("backends", ", ".join([f"torch ({', '.join(own)})", *backends.names()]))
     for row in _cache(clear):
         table.add_row(*row)
     _print_table(table)

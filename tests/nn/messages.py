@@ -183,6 +183,11 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         "LSTM: input has 4 features (last axis), expected input_size=3; got shape (2, 5, 4) = (batch, time, input).",
         lambda: lstm(batch_first=True)(torch.ones(2, 5, 4)),
     ),
+    (  # through torch's own forward
+        InputShapeError,
+        "LSTM: input has 4 features (last axis), expected input_size=3; got shape (5, 2, 4) = (time, batch, input).",
+        lambda: carrousel.LSTM(3, 4)(torch.ones(5, 2, 4)),
+    ),
     (
         InputShapeError,
         "Population: input has 2 nets (first axis), expected 3; got shape (2, 5, 2, 3) = (net, time, batch, input) - "

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carrousel import cells
 from carrousel.cell import Cell
-from carrousel.nn import operator
+from carrousel.nn import checks, operator
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
 from carrousel.nn.namesake import Namesake
@@ -92,6 +92,12 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         return super().forward(
             input, hx, lengths=lengths, resets=resets, return_trace=return_trace, step_inputs=step_inputs
         )
+
+    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
+        """Refuse an input of the wrong shape; the namesake's forward calls it with the batch axis in place."""
+        if batch_sizes is None and input.dim() == 3:
+            checks.check_input(self._where, input, self._user_axes(), self.input_size, self._dtype)
+        super().check_input(input, batch_sizes)
 
     def _namesake_can(self) -> bool:
         return self._is_own and not self.learn_initial_state and operator.can_be(self.backend)
