@@ -31,8 +31,8 @@ def truncated(cell: Cell) -> Cell:
 
     Example:
         >>> from carrousel import cells
-        >>> "R.i" in str(cells.get("lstm_1997").truncated().adjoint.lines[-10:])
-        True
+        >>> dict(truncated(cells.get("lstm_1997")).adjoint.lines)["dh_prev"]
+        '0'
 
     Source:
         Hochreiter & Schmidhuber (1997), Neural Computation 9(8), appendix A.1.
@@ -61,6 +61,11 @@ def detached(cell: Cell, group: str, name: str | None = None) -> Cell:
     Raises:
         UnknownNameError: the cell has no such group of vectors.
         OptionError: the group multiplies nothing, as biases do.
+
+    Example:
+        >>> from carrousel import cells
+        >>> print(detached(cells.get("peephole_lstm"), "p").equations[0])
+        a_i = W.i @ x + R.i @ h_prev + p.i * stop_gradient(c_prev) + b.i
 
     Source:
         Gers, Schraudolph & Schmidhuber (2002): no error flows back through the peepholes.
@@ -162,6 +167,11 @@ def zoneout(cell: Cell, *states: str) -> Cell:
         OptionError: a state is zoned out already, is a projected output, or begins at infinity, where 0 * inf has no
             value.
 
+    Example:
+        >>> from carrousel import cells
+        >>> print(zoneout(cells.get("lstm"), "c").equations[-1])
+        c = keep_c_t * c_prev + (1 - keep_c_t) * c_new
+
     Source:
         Krueger et al. (2017), Zoneout: regularizing RNNs by randomly preserving hidden activations.
     """
@@ -199,6 +209,11 @@ def clip_cell(cell: Cell, limit: float, state: str = "c") -> Cell:
         OptionError: the limit is not positive, or the state is a projected output.
         UnknownNameError: the cell has no such state.
 
+    Example:
+        >>> from carrousel import cells
+        >>> print(clip_cell(cells.get("lstm"), 3.0).equations[-2])
+        c = clip(f * c_prev + i * z, -3.0, 3.0)
+
     Source:
         `cell_clip` of TensorFlow 1's LSTMCell.
     """
@@ -222,6 +237,11 @@ def clip_gates(cell: Cell, limit: float) -> Cell:
 
     Raises:
         OptionError: the limit is not positive.
+
+    Example:
+        >>> from carrousel import cells
+        >>> print(clip_gates(cells.get("irnn"), 3.0).equations[-1])
+        h = relu(clip(a_h, -3.0, 3.0))
 
     Source:
         `clip` of ONNX LSTM, GRU and RNN, as ONNX Runtime computes it.
@@ -251,6 +271,11 @@ def projected(cell: Cell) -> Cell:
     Raises:
         OptionError: the output is projected already.
         DefinitionError: the cell uses its previous output elementwise, as a GRU does.
+
+    Example:
+        >>> from carrousel import cells
+        >>> print(projected(cells.get("lstm")).equations[-1])
+        h = Proj.h @ m
 
     Source:
         Sak, Senior & Beaufays (2014), Long short-term memory recurrent neural network architectures for large scale

@@ -36,7 +36,16 @@ _REGISTRY = {
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the registry, oldest paper first."""
+    """Return the names of the registry.
+
+    Returns:
+        The names, cells of one paper together.
+
+    Example:
+        >>> from carrousel import cells
+        >>> cells.names()[:3]
+        ('elman', 'elman_relu', 'irnn')
+    """
     return tuple(_REGISTRY)
 
 

@@ -115,6 +115,12 @@ def chrono(max_steps: int = 1000) -> Initialiser:
     Raises:
         OptionError: max_steps is below 3.
 
+    Example:
+        >>> import carrousel
+        >>> lstm = carrousel.LSTM(1, 4, init=carrousel.nn.init.chrono(784))
+        >>> bool((lstm.bias_ih_l0[4:8] >= 0).all())
+        True
+
     Source:
         Tallec & Ollivier (2018), Can recurrent neural networks warp time?, section 2.
     """
