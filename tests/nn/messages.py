@@ -16,6 +16,7 @@ from carrousel.errors import (
     OptionTypeError,
     UnknownNameError,
 )
+from carrousel.functions import sigmoid, tanh
 from carrousel.nn import init
 from carrousel.transforms import zoneout
 
@@ -29,6 +30,20 @@ ZONED = zoneout(cells.get("irnn"))
 def biased_twice(x, h_prev, W, b, bias_ih):
     h = W.h @ x + b.h + bias_ih.h
     return h
+
+
+@carrousel.cell(shared=("i",))
+def peeping_block(x, h_prev, W, R, p, b):
+    i = sigmoid(W.i @ x + R.i @ h_prev + p.i * h_prev + b.i)
+    h = i * tanh(W.z @ x + R.z @ h_prev + b.z)
+    return h
+
+
+@carrousel.cell(shared=("i",))
+def mixed_block(x, h_prev, i_prev, W, R, b):
+    i = sigmoid(W.i @ x + R.i @ i_prev + b.i)
+    h = i * tanh(W.z @ x + R.z @ h_prev + b.z)
+    return h, i
 
 
 def recurrent(cell: object = "lstm", *args: object, **options: object) -> Recurrent:
@@ -50,6 +65,39 @@ def nets() -> Population:
 #: error, its text, what raises it
 MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
     # ------------------------------------------------------------------ options
+    (
+        OptionError,
+        "peeping_block - block_size=2, but the shared gate i reads h_prev, of which each memory cell has its own - "
+        "take the gate out of @cell(shared=...), or leave block_size out",
+        lambda: recurrent(peeping_block, block_size=2),
+    ),
+    (
+        OptionError,
+        "mixed_block - block_size=2, but R multiplies gates that a block shares and states that it does not: "
+        "i_prev, h_prev - use a group for each",
+        lambda: recurrent(mixed_block, block_size=2),
+    ),
+    (
+        OptionError,
+        "lstm_1997_full_zoneout(g_range=2, h_range=1) - block_size=2, but the shared gate i reads i_new, of which "
+        "each memory cell has its own - take the gate out of @cell(shared=...), or leave block_size out",
+        lambda: recurrent(zoneout(cells.get("lstm_1997_full"), "i"), block_size=2),
+    ),
+    (
+        OptionError,
+        "forget_bias=1.0 - init 'chrono' draws the biases of f and i together - leave one of the two out",
+        lambda: lstm(init="chrono", forget_bias=1.0),
+    ),
+    (
+        BackendError,
+        "LSTM - backend 'torch' can not do transforms of torch.func - use backend='eager' or 'auto'",
+        lambda: torch.func.vmap(carrousel.LSTM(3, 4, backend="torch"))(X.expand(2, 5, 2, 3)),
+    ),
+    (
+        OptionTypeError,
+        "LSTM - learn_initial_state should be of type bool, got: str - True or False",
+        lambda: lstm(learn_initial_state="no"),
+    ),
     (
         UnknownNameError,
         "LSTM - unknown backend 'eagre'; they are auto, torch, eager. Did you mean eager?",

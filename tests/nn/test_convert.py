@@ -111,9 +111,22 @@ def test_derived_classes_are_left_with_a_warning() -> None:
     assert [type(m) for m in model.values()] == [Mine, carrousel.LSTM]
     with pytest.warns(UserWarning, match=r"^convert: the model is a Mine, not torch\.nn's own: left as it is$"):
         carrousel.convert(Mine(3, 4))
+
+
+def test_parametrized_layers_are_swapped() -> None:
     normed = parametrizations.weight_norm(nn.GRU(3, 4), "weight_hh_l0")
-    with pytest.warns(UserWarning, match="the model is a ParametrizedGRU"):
-        carrousel.convert(normed)
+    expected = everything(copy.deepcopy(normed), X.clone())
+    carrousel.convert(normed, backend="eager")
+    assert isinstance(normed, carrousel.GRU)
+    assert_same(everything(normed, X.clone()), expected, "layers in float32")
+
+
+def test_a_named_backend_reaches_the_layers_that_are_ours_already() -> None:
+    model = nn.Sequential(carrousel.LSTM(3, 4), carrousel.Recurrent("lstm", 4, 4, backend="torch"))
+    carrousel.convert(model)
+    assert [m.backend for m in model] == ["auto", "torch"]
+    carrousel.convert(model, backend="eager")
+    assert [m.backend for m in model] == ["eager", "eager"]
 
 
 def test_unknown_backend_is_refused_before_anything_changes() -> None:

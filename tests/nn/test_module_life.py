@@ -282,3 +282,20 @@ def test_in_a_sequential() -> None:
     assert "2.gates" in keys
     twin = copy.deepcopy(model)
     assert twin.load_state_dict(model.state_dict()) == nn.modules.module._IncompatibleKeys([], [])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_subclass_with_weights_of_its_own_draws_what_it_draws_in_torch(name: str) -> None:
+    def made(parent: type[nn.Module]) -> dict[str, torch.Tensor]:
+        class Mine(parent):
+            """Someone's layer with an initialisation of their own."""
+
+            def reset_parameters(self) -> None:
+                super().reset_parameters()
+                nn.init.normal_(self.weight_hh_l0)
+
+        torch.manual_seed(7)
+        return {**dict(Mine(3, 4).named_parameters()), "next": torch.rand(2)}
+
+    ours, theirs = made(getattr(carrousel, name)), made(getattr(nn, name))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)

@@ -3,13 +3,17 @@
 import dataclasses
 import itertools
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+import carrousel
+from carrousel.functions import mean, sqrt, tanh
 from nn.drawn import Call, as_tuple, calls, few, gradients, run
 from nn.twins import assert_same
+from tolerances import TOLERANCES
 
 # ---------------------------------------------------------------------- the oracle: pieces, run one by one
 
@@ -156,3 +160,37 @@ def test_states_of_a_row_without_steps_reach_no_gradient(call: Call, value: floa
         found.append(gradients([r[:, ::2] for r in results], [call.x, *call.layer.parameters()]))
     assert all(g.isfinite().all() for g in found[0])
     assert_same(found[0], found[1])
+
+
+@carrousel.cell
+def normalised(x, h_prev, W, R):
+    """A step that has no derivative where the units are all the same, as they are at zero."""
+    a = W.a @ x + R.a @ h_prev
+    d = a - mean(a)
+    h = tanh(d / sqrt(mean(d * d)))
+    return h
+
+
+@carrousel.cell
+def absolute(x, h_prev, W):
+    """A step that has no derivative at x = 0."""
+    s = W.a @ x
+    h = 0.5 * h_prev + sqrt(s * s)
+    return h
+
+
+@pytest.mark.parametrize("cell", [normalised, absolute], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_of_a_step_without_a_derivative_at_zero(cell: carrousel.Cell, bidirectional: bool) -> None:
+    torch.manual_seed(2)
+    layer = carrousel.Recurrent(cell, 3, 4, bidirectional=bidirectional, dtype=torch.float64)
+    x, lengths = torch.randn(5, 3, 3, dtype=torch.float64), [5, 3, 0]
+    output, _ = layer(x, lengths=lengths)
+    output.square().sum().backward()
+    padded = [p.grad.clone() for p in layer.parameters()]
+    layer.zero_grad()
+    for row, length in enumerate(lengths[:2]):
+        alone, _ = layer(x[:length, row])
+        alone.square().sum().backward()  # the gradients of all rows add up
+    for got, parameter in zip(padded, layer.parameters(), strict=True):
+        torch.testing.assert_close(got, parameter.grad, rtol=0, atol=TOLERANCES["layers"].atol * 10)

@@ -185,15 +185,13 @@ def run(
     time, sizes = x.shape[0], (states[0].shape[-1], *traced)
     wrapped = groups(parameters)
     inside = rows.within(time)
-    if inside is not None:  # padding may hold anything, NaN too; at 1 a step input has a logarithm and an inverse
-        x = torch.where(inside, x, 0)
-        step_inputs = [torch.where(inside, s, 1) for s in step_inputs]
+    x, *step_inputs = (rows.padded(value) for value in (x, *step_inputs))
     kept: list[list[Tensor]] = [[] for _ in sizes]
     for t in reversed(range(time)) if reverse else range(time):
         active, boundary = None if inside is None else inside[t], rows.boundary(t, reverse)
         before = _select(boundary, rows.fresh, states) if boundary is not None else states
         if active is not None:
-            before = _select(active, before, rows.fresh)
+            before = _select(rows.used, before, rows.fresh)
         result = step(x[t], *before, *(s[t] for s in step_inputs), **wrapped)
         new, seen = result if traced else (result if isinstance(result, tuple) else (result,), ())
         new = tuple(s.expand_as(b) for s, b in zip(new, before, strict=True))

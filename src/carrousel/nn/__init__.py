@@ -1,7 +1,8 @@
 """Layers: any cell over sequences, and stand-ins for torch.nn's."""
 
 from carrousel.nn import init
-from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell, convert
+from carrousel.nn.cells import GRUCell, LSTMCell, RNNCell
+from carrousel.nn.conversion import convert
 from carrousel.nn.drop_in import GRU, LSTM, RNN
 from carrousel.nn.population import Population
 from carrousel.nn.recurrent import Recurrent

@@ -1,6 +1,5 @@
-"""Single steps: stand-ins for torch.nn.LSTMCell, GRUCell and RNNCell; and `convert` for whole models."""
+"""Single steps: stand-ins for torch.nn.LSTMCell, GRUCell and RNNCell."""
 
-import warnings
 from typing import Any
 
 import torch
@@ -14,11 +13,10 @@ from carrousel.errors import BackendError, OptionError
 from carrousel.nn import init as initialisers
 from carrousel.nn import operator
 from carrousel.nn.checks import check_backend, check_forget_bias, check_step, states_of
-from carrousel.nn.drop_in import GRU, LSTM, RNN
 from carrousel.nn.namesake import Namesake
 from carrousel.nn.torch_layout import Layout, parameter_name
 
-__all__ = ["GRUCell", "LSTMCell", "RNNCell", "convert"]
+__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 
 class _Step(Namesake, Module):
@@ -38,11 +36,16 @@ class _Step(Namesake, Module):
         **kwargs: Any,
     ) -> None:
         chosen = None if cell is None else self._suitable(cells.get(cell))
-        self._namesake.__init__(self, *args, **kwargs)
+        drawn_here = cell is not None or init is not None
+        with torch.random.fork_rng(devices=(), enabled=drawn_here):
+            self._namesake.__init__(self, *args, **kwargs)
         self._adopt(chosen or self._own_cell(), backend, init, forget_bias)
         if not self._is_own:
             self._replace_parameters()
-        self.reset_parameters()
+        if drawn_here:
+            self.reset_parameters()
+        elif forget_bias is not None:
+            initialisers.set_forget_bias(self._stack(), forget_bias)
 
     def _replace_parameters(self) -> None:
         first = next(self.parameters())
@@ -89,12 +92,14 @@ class _Step(Namesake, Module):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
-        if "cell" not in self.__dict__:  # the namesake's constructor calls before the cell is known
-            return
-        stack = initialisers.Stack(self._layout, {g: p.detach() for g, p in self._stacked().items()})
-        initialisers.get(self.init or self.cell.init or "torch")(stack)
-        if self.forget_bias is not None:
-            initialisers.set_forget_bias(stack, self.forget_bias)
+        if "cell" in self.__dict__:
+            initialiser = initialisers.get(self.init or self.cell.init or "torch")
+            initialisers.draw(self._stack(), initialiser, self.forget_bias)
+        else:  # called by the namesake's constructor
+            self._namesake.reset_parameters(self)
+
+    def _stack(self) -> initialisers.Stack:
+        return initialisers.Stack(self._layout, {g: p.detach() for g, p in self._stacked().items()})
 
     def _stacked(self) -> dict[str, Tensor]:
         found = {g.name: getattr(self, parameter_name(g.name), None) for g in self.cell.groups}
@@ -208,50 +213,3 @@ class RNNCell(_Step, torch.nn.RNNCell):
 
     _namesake = torch.nn.RNNCell
     _states = ("h",)
-
-
-_STAND_INS: dict[type[Module], type[Module]] = {
-    torch.nn.LSTM: LSTM,
-    torch.nn.GRU: GRU,
-    torch.nn.RNN: RNN,
-    torch.nn.LSTMCell: LSTMCell,
-    torch.nn.GRUCell: GRUCell,
-    torch.nn.RNNCell: RNNCell,
-}
-
-
-def convert(model: Module, *, backend: str = "auto") -> Module:
-    """Swap every torch.nn recurrent layer of a model in place.
-
-    The modules stay the same objects, with their parameters, hooks and mode: optimizers and references to them go on
-    working. A module of a class derived from a torch.nn layer is left as it is, with a warning.
-
-    Args:
-        model: any module, a recurrent layer itself included.
-        backend: as in `carrousel.Recurrent`.
-
-    Returns:
-        The model.
-
-    Raises:
-        UnknownNameError: there is no such backend.
-
-    Example:
-        >>> import torch, carrousel
-        >>> model = carrousel.convert(torch.nn.Sequential(torch.nn.LSTM(3, 5), torch.nn.Identity()))
-        >>> type(model[0])
-        <class 'carrousel.nn.drop_in.LSTM'>
-    """
-    check_backend("convert", backend)
-    for name, module in model.named_modules():
-        stand_in = _STAND_INS.get(type(module))
-        if stand_in is not None:
-            module.__class__ = stand_in
-            assert isinstance(module, LSTM | GRU | RNN | _Step)
-            module._adopt(module._own_cell(), backend)
-        elif isinstance(module, tuple(_STAND_INS)) and not isinstance(module, tuple(_STAND_INS.values())):
-            warnings.warn(
-                f"convert: {name or 'the model'} is a {type(module).__name__}, not torch.nn's own: left as it is",
-                stacklevel=2,
-            )
-    return model

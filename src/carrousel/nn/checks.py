@@ -57,6 +57,13 @@ def whole_number(where: str, name: str, value: object, least: int) -> int:
     return value
 
 
+def flag(where: str, name: str, value: object) -> bool:
+    """Return an option that is True or False, or raise OptionTypeError."""
+    if not isinstance(value, bool):
+        raise OptionTypeError(f"{where} - {name} should be of type bool, got: {type(value).__name__} - True or False")
+    return value
+
+
 def check_forget_bias(where: str, value: object) -> None:
     """Check the forget gate's bias at the start."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel import cells
 from carrousel.cell import Cell
 from carrousel.nn import checks, operator
-from carrousel.nn.init import Initialiser
+from carrousel.nn.init import Initialiser, set_forget_bias
 from carrousel.nn.layers import Layers
 from carrousel.nn.namesake import Namesake
 
@@ -34,7 +34,9 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         **kwargs: Any,
     ) -> None:
         chosen = None if cell is None else self._suitable(cells.get(cell))
-        self._namesake.__init__(self, *args, **kwargs)
+        drawn_here = cell is not None or init is not None
+        with torch.random.fork_rng(devices=(), enabled=drawn_here):
+            self._namesake.__init__(self, *args, **kwargs)
         chosen = chosen or self._own_cell()
         self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size)
         first = next(self.parameters())
@@ -42,7 +44,11 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
             self._register_initial_states(first.device, first.dtype)
         else:
             self._replace_parameters(first.device, first.dtype)
-        self.reset_parameters()
+        if drawn_here:
+            self.reset_parameters()
+        elif forget_bias is not None:
+            for stack in self._stacks():
+                set_forget_bias(stack, forget_bias)
 
     def _replace_parameters(self, device: torch.device, dtype: torch.dtype) -> None:
         for name in self._flat_weights_names:
@@ -60,8 +66,10 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
-        if "cell" in self.__dict__:  # the namesake's constructor calls before the cell is known
+        if "cell" in self.__dict__:
             super().reset_parameters()
+        else:  # called by the namesake's constructor
+            self._namesake.reset_parameters(self)
 
     def flatten_parameters(self) -> None:
         """Bring the weights into one piece of memory on a GPU, as the namesake does."""

@@ -191,6 +191,21 @@ def get(init: str | Initialiser) -> Initialiser:
     return INITIALISERS[init]
 
 
+def draw(stack: Stack, initialiser: Initialiser, forget_bias: float | None) -> None:
+    """Draw a stack's parameters; a forget bias that is not None replaces what was drawn.
+
+    Raises:
+        OptionError: the initialiser sets the gates' biases together, or the cell has no forget gate with a bias.
+    """
+    if forget_bias is not None and isinstance(initialiser, _Chrono):
+        raise OptionError(
+            f"forget_bias={forget_bias} - init 'chrono' draws the biases of f and i together - leave one of the two out"
+        )
+    initialiser(stack)
+    if forget_bias is not None:
+        set_forget_bias(stack, forget_bias)
+
+
 def set_forget_bias(stack: Stack, value: float) -> None:
     """Set the forget gate's bias to a value; a second bias of that gate becomes zero.
 

@@ -1,7 +1,7 @@
 """What all recurrent layers have in common: parameters, states, and the way of a call to its backend."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +61,7 @@ class Layers(GatesBesideWeights):
         self.block_size = checks.whole_number(where, "block_size", block_size, 1)
         self.init, self.forget_bias = init_name, forget_bias
         init.get(init_name or cell.init or "torch")
-        self.learn_initial_state = learn_initial_state
+        self.learn_initial_state = checks.flag(where, "learn_initial_state", learn_initial_state)
         self._make_layout()
         if backend == "torch":
             self._refuse(self._refusals())
@@ -109,21 +109,23 @@ class Layers(GatesBesideWeights):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, with the initialiser of the constructor."""
-        initialise = init.get(self.init or self.cell.init or "torch")
-        for net in range(self._nets[0]) if self._nets else (None,):
-            for layer in range(self.num_layers):
-                for reverse in self._each_direction:
-                    parameters = self._stacked(layer, reverse)
-                    if net is not None:
-                        parameters = {group: p[net] for group, p in parameters.items()}
-                    stack = init.Stack(self._layout, {g: p.detach() for g, p in parameters.items()})
-                    initialise(stack)
-                    if self.forget_bias is not None:
-                        init.set_forget_bias(stack, self.forget_bias)
+        initialiser = init.get(self.init or self.cell.init or "torch")
+        for stack in self._stacks():
+            init.draw(stack, initialiser, self.forget_bias)
         with torch.no_grad():
             for state, value in self._layout.cell.initial.items():
                 if (learned := getattr(self, f"initial_{state}", None)) is not None:
                     learned.fill_(value)
+
+    def _stacks(self) -> Iterator[init.Stack]:
+        """The parameters as the initialisers see them: net by net, layer by layer, direction by direction."""
+        for net in range(self._nets[0]) if self._nets else (None,):
+            for layer in range(self.num_layers):
+                for reverse in self._each_direction:
+                    stacked = {group: p.detach() for group, p in self._stacked(layer, reverse).items()}
+                    if net is not None:
+                        stacked = {group: p[net] for group, p in stacked.items()}
+                    yield init.Stack(self._layout, stacked)
 
     def _stacked(self, layer: int, reverse: bool) -> dict[str, Tensor]:
         """Group -> stacked parameter of one layer and direction."""
@@ -293,6 +295,8 @@ class Layers(GatesBesideWeights):
         if call is not None:
             asked = {"resets=": call.resets is not None, "return_trace=": call.traced, "time 0": not call.x.shape[0]}
             reasons += [name for name, is_asked in asked.items() if is_asked]
+            if operator.transforms_active():
+                reasons.append("transforms of torch.func")
             if call.lengths is not None and (not call.lengths.numel() or int(call.lengths.min()) == 0):
                 reasons.append("a row of length 0")
         return reasons
@@ -313,7 +317,7 @@ class Layers(GatesBesideWeights):
             return "torch"
         if reasons and call.x.is_cuda:
             _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
-        return backends.names()[0] if reasons or operator.transforms_active() else "torch"
+        return backends.names()[0] if reasons else "torch"
 
     def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         backend = self._backend_of(call)

@@ -32,7 +32,7 @@ def transforms_active() -> bool:
 
 def can_be(backend: str) -> bool:
     """Whether a layer with this `backend=` may call the operator here."""
-    return backend == "torch" or (backend == "auto" and not transforms_active())
+    return backend in ("auto", "torch") and not transforms_active()
 
 
 def run(

@@ -1,5 +1,6 @@
 """How parameters are named and stacked: PyTorch's names and gate order. No other file knows them."""
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -75,6 +76,28 @@ class Layout:
                 f"{self.cell.name} - block_size={self.block_size} does not divide hidden_size={self.hidden_size} - "
                 "hidden_size counts all memory cells: blocks * block_size"
             )
+        self._check_sharing()
+
+    def _check_sharing(self) -> None:
+        """Refuse a shared gate that would differ between the memory cells of a block."""
+        shared = {*self.cell.shared, *(f"{gate}_prev" for gate in self.cell.shared)}
+        definition = self.cell.definition
+        for equation in self.cell.equations:
+            gate = equation.name.removeprefix("a_")
+            read = elementwise(equation.value)
+            if gate in self.cell.shared and (own := sorted(read - shared - {f"a_{gate}", *definition.constants})):
+                raise OptionError(
+                    f"{self.cell.name} - block_size={self.block_size}, but the shared gate {gate} reads "
+                    f"{own[0]}, of which each memory cell has its own - "
+                    "take the gate out of @cell(shared=...), or leave block_size out"
+                )
+        for group in self.cell.groups:
+            fed = {_plain(operand).removesuffix("_prev") in self.cell.shared for operand in group.operands}
+            if len(fed) > 1:
+                raise OptionError(
+                    f"{self.cell.name} - block_size={self.block_size}, but {group.name} multiplies gates that a block "
+                    f"shares and states that it does not: {', '.join(group.operands)} - use a group for each"
+                )
 
     # ------------------------------------------------------------------ sizes
 
@@ -199,6 +222,20 @@ class Layout:
     def gate_names(self) -> dict[str, list[str]]:
         """Return group -> gates in the order of its rows."""
         return {group.name: list(self.gates(group)) for group in self.cell.groups if self.gates(group)}
+
+
+def elementwise(node: ast.expr) -> set[str]:
+    """The names that an equation reads one value per hidden unit of; gates of groups under the gate's name."""
+    match node:
+        case ast.BinOp(op=ast.MatMult()):
+            return {node.left.attr} if isinstance(node.left, ast.Attribute) else set()
+        case ast.Attribute():
+            return {node.attr}
+        case ast.Name():
+            return {node.id}
+        case ast.Call():
+            return set().union(*map(elementwise, node.args))
+    return set().union(*(elementwise(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)))
 
 
 def _plain(operand: str) -> str:
