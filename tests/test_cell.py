@@ -214,12 +214,12 @@ def test_source_is_what_runs() -> None:
         (
             lambda: with_options.step("eager", traced=("j",)),
             UnknownNameError,
-            "with_options - no quantity 'j', there are i, m, h - name one of them",
+            "with_options - no quantity 'j', there are a_i, i, m, h - name one of them",
         ),
         (
             lambda: with_options.step("eager", traced=("hh",)),
             UnknownNameError,
-            "with_options - no quantity 'hh', there are i, m, h - Did you mean h?",
+            "with_options - no quantity 'hh', there are a_i, i, m, h - Did you mean h?",
         ),
     ],
 )

@@ -20,7 +20,6 @@ PARENTS = {
     "InputTypeError": ValueError,
     "DtypeError": RuntimeError,
     "BackendError": RuntimeError,
-    "WeightsError": RuntimeError,
     "MissingExtraError": ImportError,
     "OutputError": OSError,
 }

@@ -109,7 +109,7 @@ class Cell:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """Every name that the definition binds: what `return_trace=` can name."""
+        """Every name that the definition binds."""
         return self.definition.quantities
 
     @property
@@ -127,6 +127,11 @@ class Cell:
     def equations(self) -> tuple[Equation, ...]:
         """The equations of one step; every pre-activation has a name of its own (`a_i`)."""
         return normal_form(self.definition)
+
+    @property
+    def traceable(self) -> tuple[str, ...]:
+        """What `return_trace=` can name: the left sides of `equations`, pre-activations included."""
+        return tuple(equation.name for equation in self.equations)
 
     @functools.cached_property
     def trace(self) -> "Trace":
@@ -209,10 +214,10 @@ class Cell:
         key = (backend, direction, tuple(traced))
         if key not in self._steps:
             for name in traced:
-                if name not in self.quantities:
+                if name not in self.traceable:
                     raise UnknownNameError(
-                        f"{self.name} - no quantity {name!r}, there are {', '.join(self.quantities)} -"
-                        + (did_you_mean(name, self.quantities) or " name one of them")
+                        f"{self.name} - no quantity {name!r}, there are {', '.join(self.traceable)} -"
+                        + (did_you_mean(name, self.traceable) or " name one of them")
                     )
             text = self.source(backend, direction)  # refuses what has no text
             if traced and direction == "forward":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from carrousel.errors import BackendError, CarrouselError, WeightsError
+from carrousel.errors import BackendError, CarrouselError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ class _Reporting(TyperGroup):
             return super().invoke(ctx)
         except CarrouselError as error:
             typer.echo(f"carrousel: {error}", err=True)
-            failed = isinstance(error, BackendError | WeightsError)
+            failed = isinstance(error, BackendError)
             raise typer.Exit(_RUN_FAILED if failed else _BAD_INPUT) from error
         except KeyboardInterrupt as error:
             typer.echo("\ncarrousel: interrupted", err=True)

@@ -17,7 +17,6 @@ __all__ = [
     "InputTypeError",
     "DtypeError",
     "BackendError",
-    "WeightsError",
     "MissingExtraError",
     "OutputError",
 ]
@@ -73,10 +72,6 @@ class DtypeError(InputTypeError, RuntimeError):
 
 class BackendError(CarrouselError, RuntimeError):
     """A backend can not do what is asked of it; the message names one that can."""
-
-
-class WeightsError(CarrouselError, RuntimeError):
-    """Saved weights do not belong to this module."""
 
 
 class MissingExtraError(CarrouselError, ImportError):

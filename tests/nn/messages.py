@@ -337,7 +337,7 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
     ),
     (
         UnknownNameError,
-        "LSTM: return_trace names 'forget'; the cell's quantities are i, f, z, o, c, h.",
+        "LSTM: return_trace names 'forget'; the cell's quantities are a_i, i, a_f, f, a_z, z, a_o, o, c, h.",
         lambda: lstm()(X, return_trace=("forget",)),
     ),
     # ------------------------------------------------------------------ packed sequences

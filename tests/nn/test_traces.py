@@ -86,7 +86,7 @@ def test_results_are_the_same_bits_with_and_without() -> None:
         made = layer(name)
         x = sequence(TIME, BATCH, INPUT)
         output, states = made(x)
-        again, after, _ = made(x, return_trace=made.cell.quantities)
+        again, after, _ = made(x, return_trace=made.cell.traceable)
         assert torch.equal(output, again)
         assert_same(states, after)
 
@@ -154,3 +154,11 @@ def test_a_quantity_of_parameters_alone_comes_back_for_each_row(lengths: list[in
     _, _, trace = layer(torch.randn(4, 2, 3), lengths=lengths, return_trace=("keep",))
     assert trace["keep_l0"].shape == (4, 2, 5)
     assert torch.equal(trace["keep_l0"][0, 1], layer.t_l0.sigmoid())
+
+
+@pytest.mark.parametrize("name", ["elman_relu", "gru_2014", "lstm_1997_truncated"])
+def test_a_pre_activation_is_a_quantity(name: str) -> None:
+    made = layer(name)
+    _, _, trace = made(sequence(TIME, BATCH, INPUT), return_trace=made.cell.traceable)
+    gate, function = {"elman_relu": ("h", torch.relu)}.get(name, (made.cell.quantities[0], torch.sigmoid))
+    assert_same(trace[f"{gate}_l0"], function(trace[f"a_{gate}_l0"]))

@@ -20,7 +20,7 @@ from torch import Tensor
 from carrousel import calculus, functions
 from carrousel.backends.rows import Rows
 from carrousel.backends.store import fetch, issue, was_issued
-from carrousel.calculus.notation import Definition
+from carrousel.calculus.notation import Definition, normal_form
 from carrousel.errors import BackendError, UnknownNameError
 from carrousel.functions import TABLE, Function
 
@@ -90,20 +90,24 @@ def _generator() -> str:
 
 def _forward(definition: Definition, traced: Sequence[str]) -> str:
     called = {n: f for n, f in definition.constants.items() if isinstance(f, Function)}
+    text = definition.text
+    if traced:
+        text = _traced(definition, traced)
+        called |= {f.name: f for f in called.values()}  # the normal form calls every function by its own name
     numbers = {n: v for n, v in definition.constants.items() if n not in called}
     imports = ", ".join(f.name if n == f.name else f"{f.name} as {n}" for n, f in called.items())
     head = [f"from carrousel.functions import {imports}"] if imports else []
     if any(v in (float("inf"), float("-inf")) for v in numbers.values()):
         head.append("from math import inf")
     head += [f"{n} = {v!r}" for n, v in numbers.items()]
-    text = definition.text
-    if traced:
-        function = ast.parse(text).body[0]
-        returned = f"return ({', '.join(definition.states)},), ({', '.join(traced)},)"
-        assert isinstance(function, ast.FunctionDef)
-        function.body[-1] = ast.parse(returned).body[0]
-        text = ast.unparse(function) + "\n"
     return "\n".join([*head, "", "", text] if head else [text])
+
+
+def _traced(definition: Definition, traced: Sequence[str]) -> str:
+    """The definition with every pre-activation named, returning the traced quantities besides the states."""
+    lines = [f"    {equation}" for equation in normal_form(definition)]
+    returned = f"    return ({', '.join(definition.states)},), ({', '.join(traced)},)"
+    return "\n".join([f"def {definition.name}({', '.join(definition.arguments)}):", *lines, returned, ""])
 
 
 def _backward(definition: Definition) -> str:

@@ -5,7 +5,7 @@ import importlib
 from carrousel.cell import Cell
 from carrousel.errors import OptionTypeError, UnknownNameError, did_you_mean
 
-__all__ = ["get", "names"]
+__all__ = ["get", "name_of", "names"]
 
 #: registry name -> (module, attribute)
 _REGISTRY = {
@@ -81,3 +81,22 @@ def get(cell: Cell | str) -> Cell:
     found = getattr(importlib.import_module(f"carrousel.cells.{module}"), attribute)
     assert isinstance(found, Cell)
     return found
+
+
+def name_of(cell: Cell) -> str:
+    """Return the registry name of a cell, or the cell's own name if it is none of the registry.
+
+    Args:
+        cell: any cell.
+
+    Returns:
+        The name.
+
+    Example:
+        >>> from carrousel import cells
+        >>> cells.get("lstm_1997").name
+        'lstm_1997(g_range=2, h_range=1)'
+        >>> cells.name_of(cells.get("lstm_1997"))
+        'lstm_1997'
+    """
+    return next((name for name in _REGISTRY if get(name) == cell), cell.name)

@@ -109,7 +109,7 @@ class _Step(Namesake, Module):
         """Show the namesake's options and the added ones."""
         added = {"backend": "auto", "init": None, "forget_bias": None}
         shown = [self._namesake.extra_repr(self)]
-        shown += [] if self._is_own else [f"cell={self.cell.name!r}"]
+        shown += [] if self._is_own else [f"cell={cells.name_of(self.cell)!r}"]
         chosen = {n: getattr(self, n) for n, default in added.items() if getattr(self, n) != default}
         shown += [f"{n}={getattr(value, '__name__', repr(value))}" for n, value in chosen.items()]
         return ", ".join(shown)

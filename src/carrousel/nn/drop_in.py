@@ -80,7 +80,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         """Show the namesake's options and the added ones."""
         shown = [self._namesake.extra_repr(self)]
         if not self._is_own:
-            shown.append(f"cell={self.cell.name!r}")
+            shown.append(f"cell={cells.name_of(self.cell)!r}")
         return ", ".join([*shown, *self._added_options()])
 
     def forward(

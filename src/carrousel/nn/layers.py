@@ -264,7 +264,7 @@ class Layers(GatesBesideWeights):
         fresh = tuple(self._fresh(state, x) for state in cell.states)
         if given is None:
             given = tuple(f.expand(self._depth, *rows, f.shape[-1]) for f in fresh)
-        traced = checks.check_trace(self._where, return_trace or (), cell.quantities)
+        traced = checks.check_trace(self._where, return_trace or (), cell.traceable)
         return Call(x, given, fresh, lengths, resets, step_inputs, traced)
 
     def _fresh(self, state: str, x: Tensor) -> Tensor:

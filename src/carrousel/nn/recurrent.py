@@ -122,7 +122,7 @@ class Recurrent(Layers):
 
     def extra_repr(self) -> str:
         """Show the cell and the options that differ from the defaults."""
-        return f"{self.cell.name!r}, {super().extra_repr()}"
+        return f"{cells.name_of(self.cell)!r}, {super().extra_repr()}"
 
 
 def _checked_bias(where: str, bias: bool | Sequence[str], cell: Cell) -> bool | tuple[str, ...]:
