@@ -20,7 +20,8 @@ CHOICE = "use maximum, minimum, clip, relu or step of carrousel.functions: they 
 #: Whole numbers beyond it are not exact as floats.
 _LARGEST = 2**53
 
-_ARITHMETIC: dict[type[ast.operator], Any] = {
+#: operator in the text -> what it does, to numbers and to symbols.
+ARITHMETIC: dict[type[ast.operator], Any] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -134,7 +135,7 @@ class Expressions:
                 return self._evaluate(node.operand)
             case ast.BinOp():
                 left, right = self._evaluate(node.left), self._evaluate(node.right)
-                operation = _ARITHMETIC[type(node.op)]
+                operation = ARITHMETIC[type(node.op)]
                 value = operation(float(left), float(right))
                 exact = isinstance(left, int) and isinstance(right, int)
                 if exact and abs(value) > _LARGEST:

@@ -5,25 +5,17 @@ opaque: each is one symbol here, and its adjoint has a rule of its own.
 """
 
 import ast
-import operator
 from dataclasses import dataclass
 from typing import Any
 
 import sympy
 
+from carrousel.calculus.expressions import ARITHMETIC
 from carrousel.calculus.notation import Definition, is_stopped, normal_form
 from carrousel.errors import DefinitionError
 from carrousel.functions import TABLE, Function
 
 __all__ = ["Product", "Mean", "Trace", "trace"]
-
-_ARITHMETIC = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-}
 
 
 @dataclass(frozen=True)
@@ -160,7 +152,7 @@ class _Walk:
                 assert isinstance(operand, ast.Name)
                 return self._opaque(Product(group, gate, operand.id, self.line, stopped))
             case ast.BinOp():
-                return _ARITHMETIC[type(node.op)](self.value(node.left), self.value(node.right))
+                return ARITHMETIC[type(node.op)](self.value(node.left), self.value(node.right))
             case ast.Call(func=ast.Name(id=name)):
                 return self._call(TABLE[name], node)
         raise AssertionError(f"the grammar let {ast.dump(node)} through")

@@ -51,7 +51,8 @@ class Recurrent(Layers):
         - resets: as input without features; true where the states start afresh before the step (reading backwards:
           after it), with no gradient across
         - return_trace: names of quantities; each comes back as `<name>_l<layer>[_reverse]` in the input's layout
-        - step_inputs: name -> (time, batch, hidden) for a cell with arguments `<name>_t`
+        - step_inputs: name -> (time, batch, hidden) for a cell with arguments `<name>_t`; every layer and direction
+          gets the same
         - output: (time, batch, directions * size)
 
     Raises:
