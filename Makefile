@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up everything; a second call reuses the environment.
-# For torch's CPU build on Linux see README.md, "Install".
+# For torch's CPU build on Linux see README.md, "Two commands".
 
 PYTHON ?= python3
 VENV   ?= .venv

@@ -76,7 +76,12 @@ def test_definition_error_without_a_line() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("sigmod", " Did you mean sigmoid?"), ("TANH", ""), ("yonder", ""), ("tanhh", " Did you mean tanh?")],
+    [
+        ("sigmod", " Did you mean sigmoid?"),
+        ("TANH", " Did you mean tanh?"),
+        ("yonder", ""),
+        ("tanhh", " Did you mean tanh?"),
+    ],
 )
 def test_did_you_mean(name: str, expected: str) -> None:
     assert did_you_mean(name, ["sigmoid", "tanh"]) == expected

@@ -324,7 +324,11 @@ def cell(
     def make(function: Callable[..., Any]) -> Cell:
         if not callable(function):
             raise OptionTypeError(f"@cell - expected a function, got {function!r} - write @cell above a `def`")
-        return Cell(read(function), initial, shared, init)
+        try:
+            definition = read(function)
+        except DefinitionError as error:  # the message says where; frames of carrousel would bury it
+            raise error.with_traceback(None) from None
+        return Cell(definition, initial, shared, init)
 
     return make if definition is None else make(definition)
 

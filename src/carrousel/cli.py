@@ -46,6 +46,7 @@ app = typer.Typer(
     name="carrousel",
     help="The LSTM family, compiled: a cell is written once, as the equations of its paper.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -84,7 +85,7 @@ def _options(
 def demo(
     out: Annotated[Path, typer.Option(help="The folder for the two pictures.")] = Path("carrousel-demo"),
 ) -> None:
-    """Show a cell, forecast temperatures, bridge a long lag. Takes about a minute, needs no download."""
+    """Show a cell, forecast temperatures, bridge a long lag. Takes half a minute, needs no download."""
     from rich.console import Console
 
     from carrousel import demo

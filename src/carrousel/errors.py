@@ -84,5 +84,6 @@ class OutputError(CarrouselError, OSError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' for the known name nearest to `name`, '' where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else ""
+    by_lower_case = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    return f" Did you mean {by_lower_case[near[0]]}?" if near else ""

@@ -99,7 +99,7 @@ def arguments(case: Case) -> tuple[Tensor, Tensor | None, Tensor | None]:
     return x, lengths, resets
 
 
-def run(layer: carrousel.Recurrent, case: Case, x: Tensor, lengths, resets):  # type: ignore[no-untyped-def]
+def run(layer: carrousel.Recurrent, case: Case, x: Tensor, lengths, resets):
     """Call the layer and return output (net, time, batch, size) and states (net, direction, batch, size)."""
     if case["nets"]:
         output, states = layer(x, lengths=lengths, resets=resets)
@@ -113,7 +113,7 @@ def run(layer: carrousel.Recurrent, case: Case, x: Tensor, lengths, resets):  # 
 # ---------------------------------------------------------------------- the oracle
 
 
-def walk(layer: carrousel.Recurrent, weights, x: Tensor, length: int, resets, reverse: bool):  # type: ignore[no-untyped-def]
+def walk(layer: carrousel.Recurrent, weights, x: Tensor, length: int, resets, reverse: bool):
     """One row of one network in one direction: (time, input) -> (time, size), final states."""
     cell = layer.cell
     fresh = [torch.full((1, layer.hidden_size), cell.initial[s], dtype=torch.float64) for s in cell.states]
@@ -128,7 +128,7 @@ def walk(layer: carrousel.Recurrent, weights, x: Tensor, length: int, resets, re
     return torch.stack(outputs), [s[0] for s in states]
 
 
-def oracle(layer: carrousel.Recurrent, case: Case, x: Tensor, lengths, resets):  # type: ignore[no-untyped-def]
+def oracle(layer: carrousel.Recurrent, case: Case, x: Tensor, lengths, resets):
     nets, time, batch = x.shape[:3]
     outputs, finals = [], []
     for net in range(nets):
@@ -159,7 +159,7 @@ def _gates(layer: carrousel.Recurrent, stacked: dict[str, Tensor]) -> dict[str, 
 # ---------------------------------------------------------------------- the comparison
 
 
-def results(function, layer, case, x, lengths, resets):  # type: ignore[no-untyped-def]
+def results(function, layer, case, x, lengths, resets):
     """Output, states, and the gradients of all parameters and the input for one fixed loss."""
     x = x.clone().requires_grad_()
     layer.zero_grad()

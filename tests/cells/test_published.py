@@ -149,7 +149,7 @@ def sigma(net: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-net))
 
 
-def unrolled(cell: Cell, step) -> list[np.ndarray]:  # type: ignore[no-untyped-def]
+def unrolled(cell: Cell, step) -> list[np.ndarray]:
     """Run `step(weights, x, *states) -> states` on column vectors, one row of the batch at a time."""
     weights, x = gates(layer(cell)), sequence().numpy()
     outputs, finals = [], []
@@ -168,7 +168,7 @@ def net(w: dict, gate: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return w["W"][gate] @ x + w["R"][gate] @ y + w["b"][gate]
 
 
-def lstm_1997(w, x, y, s):  # type: ignore[no-untyped-def]
+def lstm_1997(w, x, y, s):
     """Equations (3)-(6) and section 5: f logistic, h in [-1, 1], g in [-2, 2]."""
     y_in, y_out = sigma(net(w, "i", x, y)), sigma(net(w, "o", x, y))
     g = 4 / (1 + np.exp(-net(w, "z", x, y))) - 2
@@ -177,7 +177,7 @@ def lstm_1997(w, x, y, s):  # type: ignore[no-untyped-def]
     return y_out * h, s
 
 
-def lstm_1997_full(w, x, y, s, y_in, y_out):  # type: ignore[no-untyped-def]
+def lstm_1997_full(w, x, y, s, y_in, y_out):
     """As above; every net input also sees the gates' activations of the step before."""
     fed_back = {k: net(w, k, x, y) + w["S"][k] @ y_in + w["U"][k] @ y_out for k in "ioz"}
     y_in, y_out = sigma(fed_back["i"]), sigma(fed_back["o"])
@@ -185,15 +185,15 @@ def lstm_1997_full(w, x, y, s, y_in, y_out):  # type: ignore[no-untyped-def]
     return y_out * (2 / (1 + np.exp(-s)) - 1), s, y_in, y_out
 
 
-def input_gate_only(w, x, s):  # type: ignore[no-untyped-def]
+def input_gate_only(w, x, s):
     """Section 5.2: h is the identity, g the logistic function, no output gate."""
     return (s + sigma(w["W"]["i"] @ x) * sigma(w["W"]["z"] @ x),)
 
 
-def odyssey(without: str):  # type: ignore[no-untyped-def]
+def odyssey(without: str):
     """The vanilla LSTM of the Odyssey, with one of its eight changes."""
 
-    def step(w, x, y, c, *gates_before):  # type: ignore[no-untyped-def]
+    def step(w, x, y, c, *gates_before):
         before = dict(zip("ifo", gates_before, strict=False))
 
         def gate(k: str, cell_state: np.ndarray) -> np.ndarray:
@@ -212,7 +212,7 @@ def odyssey(without: str):  # type: ignore[no-untyped-def]
     return step
 
 
-def slstm(w, x, h, c, n, m):  # type: ignore[no-untyped-def]
+def slstm(w, x, h, c, n, m):
     """The stabilised form; exp(log_f + m - m_new) with m = -inf at the start is 0."""
     log_i, log_f = net(w, "i", x, h), -np.log1p(np.exp(-net(w, "f", x, h)))
     z, o = np.tanh(net(w, "z", x, h)), sigma(net(w, "o", x, h))
@@ -222,7 +222,7 @@ def slstm(w, x, h, c, n, m):  # type: ignore[no-untyped-def]
     return o * c / n, c, n, stabiliser
 
 
-def check_equations(cell: Cell, step) -> None:  # type: ignore[no-untyped-def]
+def check_equations(cell: Cell, step) -> None:
     assert_close(ours(cell), unrolled(cell, step))
 
 

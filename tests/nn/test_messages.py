@@ -39,7 +39,7 @@ def test_every_error_has_its_message_here() -> None:
     missed = []
     for path in FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Raise) and "NotImplementedError" not in ast.unparse(node):
+            if isinstance(node, ast.Raise):
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 missed += [] if any((path.name, n) in reached for n in lines) else [f"{path.name}:{node.lineno}"]
     assert missed == []

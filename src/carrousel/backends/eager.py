@@ -158,7 +158,8 @@ def compile_kernel(text: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {"outer": outer}
     exec(compile(text, filename, "exec"), namespace)
     function = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)][-1]
-    return namespace[function.name]  # type: ignore[no-any-return]
+    step: Callable[..., Any] = namespace[function.name]
+    return step
 
 
 def run(

@@ -29,7 +29,9 @@ def folder() -> Path:
         return Path.home() / "Library" / "Caches" / "carrousel"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "carrousel" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carrousel"
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    caches = Path(named) if os.path.isabs(named) else Path.home() / ".cache"  # the standard ignores relative paths
+    return caches / "carrousel"
 
 
 def entries() -> list[Path]:

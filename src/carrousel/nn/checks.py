@@ -263,9 +263,10 @@ def check_step_inputs(
 
 def check_trace(where: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """Return the names of traced quantities, or raise."""
-    if isinstance(names, str):
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        example = names if isinstance(names, str) else known[0]
         raise OptionTypeError(
-            f"{where}: return_trace is {names!r}, expected a tuple of names - write return_trace=({names!r},)"
+            f"{where}: return_trace is {names!r}, expected a tuple of names - write return_trace=({example!r},)"
         )
     for name in names:
         if name not in known:

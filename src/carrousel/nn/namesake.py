@@ -1,5 +1,6 @@
 """What the stand-ins for torch.nn's layers and for its single steps have in common."""
 
+from abc import abstractmethod
 from typing import Any
 
 from torch.nn import Module
@@ -19,9 +20,9 @@ class Namesake(GatesBesideWeights):
     #: Whether cell and parameters are the namesake's own.
     _is_own = True
 
+    @abstractmethod
     def _own_cell(self) -> Cell:
         """The namesake's cell."""
-        raise NotImplementedError
 
     def _suitable(self, cell: Cell) -> Cell:
         if cell.states != self._states:
