@@ -83,7 +83,7 @@ def _draw_week(axes: Axes, report: forecast.Report) -> None:
     _title(
         axes,
         "Temperature at LaGuardia Airport: every midnight, the next 24 hours",
-        f"The held-out week of {num2date(hours[0]):%Y} on which the LSTM's error is the median (its first training); °C",
+        f"Held-out week of {num2date(hours[0]):%Y} on which the LSTM's error is the median (its first training); °C",
     )
     axes.set_xlim(hours[0], hours[-1])
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
