@@ -110,7 +110,9 @@ class Truncation(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Leave alone what is stopped already."""
-        return node if _is_stopped(node) else self.generic_visit(node)  # type: ignore[return-value]
+        if not _is_stopped(node):
+            self.generic_visit(node)
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Leave parameters alone."""

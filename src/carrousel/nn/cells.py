@@ -1,5 +1,7 @@
 """Single steps: stand-ins for torch.nn.LSTMCell, GRUCell and RNNCell."""
 
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,17 +37,8 @@ class _Step(Namesake, Module):
         forget_bias: float | None = None,
         **kwargs: Any,
     ) -> None:
-        chosen = None if cell is None else self._suitable(cells.get(cell))
-        drawn_here = cell is not None or init is not None
-        with torch.random.fork_rng(devices=(), enabled=drawn_here):
-            self._namesake.__init__(self, *args, **kwargs)
-        self._adopt(chosen or self._own_cell(), backend, init, forget_bias)
-        if not self._is_own:
-            self._replace_parameters()
-        if drawn_here:
-            self.reset_parameters()
-        elif forget_bias is not None:
-            initialisers.set_forget_bias(self._stack(), forget_bias)
+        namesake = functools.partial(self._namesake.__init__, self, *args, **kwargs)
+        self._become(namesake, cell, forget_bias, backend=backend, init=init)
 
     def _replace_parameters(self) -> None:
         first = next(self.parameters())
@@ -90,16 +83,13 @@ class _Step(Namesake, Module):
             )
         self._layout = Layout(cell, self.hidden_size, bias=self.bias)
 
-    def reset_parameters(self) -> None:
-        """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
-        if "cell" in self.__dict__:
-            initialiser = initialisers.get(self.init or self.cell.init or "torch")
-            initialisers.draw(self._stack(), initialiser, self.forget_bias)
-        else:  # called by the namesake's constructor
-            self._namesake.reset_parameters(self)
+    def _draw(self) -> None:
+        initialiser = initialisers.get(self.init or self.cell.init or "torch")
+        for stack in self._stacks():
+            initialisers.draw(stack, initialiser, self.forget_bias)
 
-    def _stack(self) -> initialisers.Stack:
-        return initialisers.Stack(self._layout, {g: p.detach() for g, p in self._stacked().items()})
+    def _stacks(self) -> Iterator[initialisers.Stack]:
+        yield initialisers.Stack(self._layout, {g: p.detach() for g, p in self._stacked().items()})
 
     def _stacked(self) -> dict[str, Tensor]:
         found = {g.name: getattr(self, parameter_name(g.name), None) for g in self.cell.groups}

@@ -1,5 +1,6 @@
 """Stand-ins for torch.nn.LSTM, GRU and RNN: change the import, nothing else."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel import cells
 from carrousel.cell import Cell
 from carrousel.nn import checks, operator
-from carrousel.nn.init import Initialiser, set_forget_bias
+from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
 from carrousel.nn.namesake import Namesake
 
@@ -33,43 +34,36 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         block_size: int = 1,
         **kwargs: Any,
     ) -> None:
-        chosen = None if cell is None else self._suitable(cells.get(cell))
-        drawn_here = cell is not None or init is not None
-        with torch.random.fork_rng(devices=(), enabled=drawn_here):
-            self._namesake.__init__(self, *args, **kwargs)
-        chosen = chosen or self._own_cell()
-        self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size)
-        first = next(self.parameters())
+        self._become(
+            functools.partial(self._namesake.__init__, self, *args, **kwargs),
+            cell,
+            forget_bias,
+            backend=backend,
+            init=init,
+            learn_initial_state=learn_initial_state,
+            block_size=block_size,
+        )
         if self._is_own:
+            first = next(self.parameters())
             self._register_initial_states(first.device, first.dtype)
-        else:
-            self._replace_parameters(first.device, first.dtype)
-        if drawn_here:
-            self.reset_parameters()
-        elif forget_bias is not None:
-            for stack in self._stacks():
-                set_forget_bias(stack, forget_bias)
 
-    def _replace_parameters(self, device: torch.device, dtype: torch.dtype) -> None:
+    def _replace_parameters(self) -> None:
+        first = next(self.parameters())
         for name in self._flat_weights_names:
             del self._parameters[name]
-        self._register(device, dtype)
+        self._register(first.device, first.dtype)
         self._flat_weights_names = [name for names in self._all_weights for name in names]
         self._init_flat_weights()
 
     def _own_cell(self) -> Cell:
         return cells.get({"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "elman", "RNN_RELU": "elman_relu"}[self.mode])
 
-    def _adopt(self, cell: Cell, *options: Any) -> None:
-        super()._adopt(cell, *options)
+    def _adopt(self, cell: Cell, *args: Any, **options: Any) -> None:
+        Layers._adopt(self, cell, *args, **options)
         self._is_own = cell == self._own_cell()
 
-    def reset_parameters(self) -> None:
-        """Draw the weights anew, as the namesake does unless `init=` says otherwise."""
-        if "cell" in self.__dict__:
-            super().reset_parameters()
-        else:  # called by the namesake's constructor
-            self._namesake.reset_parameters(self)
+    def _draw(self) -> None:
+        Layers.reset_parameters(self)
 
     def flatten_parameters(self) -> None:
         """Bring the weights into one piece of memory on a GPU, as the namesake does."""

@@ -13,7 +13,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from carrousel import backends
 from carrousel.cell import Cell
 from carrousel.errors import BackendError, InputShapeError, InputTypeError
-from carrousel.nn import checks, init, operator
+from carrousel.nn import checks, operator
+from carrousel.nn import init as initialisers
 from carrousel.nn.saving import GatesBesideWeights
 from carrousel.nn.sequence import Call, run_layers
 from carrousel.nn.torch_layout import Layout, parameter_name, suffix
@@ -48,7 +49,7 @@ class Layers(GatesBesideWeights):
         self,
         cell: Cell,
         backend: str = "auto",
-        init_name: "str | init.Initialiser | None" = None,
+        init: "str | initialisers.Initialiser | None" = None,
         forget_bias: float | None = None,
         learn_initial_state: bool = False,
         block_size: int = 1,
@@ -59,8 +60,8 @@ class Layers(GatesBesideWeights):
         checks.check_forget_bias(where, forget_bias)
         self.cell, self.backend = cell, backend
         self.block_size = checks.whole_number(where, "block_size", block_size, 1)
-        self.init, self.forget_bias = init_name, forget_bias
-        init.get(init_name or cell.init or "torch")
+        self.init, self.forget_bias = init, forget_bias
+        initialisers.get(init or cell.init or "torch")
         self.learn_initial_state = checks.flag(where, "learn_initial_state", learn_initial_state)
         self._make_layout()
         if backend == "torch":
@@ -109,15 +110,15 @@ class Layers(GatesBesideWeights):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, with the initialiser of the constructor."""
-        initialiser = init.get(self.init or self.cell.init or "torch")
+        initialiser = initialisers.get(self.init or self.cell.init or "torch")
         for stack in self._stacks():
-            init.draw(stack, initialiser, self.forget_bias)
+            initialisers.draw(stack, initialiser, self.forget_bias)
         with torch.no_grad():
             for state, value in self._layout.cell.initial.items():
                 if (learned := getattr(self, f"initial_{state}", None)) is not None:
                     learned.fill_(value)
 
-    def _stacks(self) -> Iterator[init.Stack]:
+    def _stacks(self) -> Iterator[initialisers.Stack]:
         """The parameters as the initialisers see them: net by net, layer by layer, direction by direction."""
         for net in range(self._nets[0]) if self._nets else (None,):
             for layer in range(self.num_layers):
@@ -125,7 +126,7 @@ class Layers(GatesBesideWeights):
                     stacked = {group: p.detach() for group, p in self._stacked(layer, reverse).items()}
                     if net is not None:
                         stacked = {group: p[net] for group, p in stacked.items()}
-                    yield init.Stack(self._layout, stacked)
+                    yield initialisers.Stack(self._layout, stacked)
 
     def _stacked(self, layer: int, reverse: bool) -> dict[str, Tensor]:
         """Group -> stacked parameter of one layer and direction."""

@@ -10,7 +10,7 @@ from torch.nn import Module
 from carrousel import cells
 from carrousel.cell import Cell
 from carrousel.errors import BackendError, OptionError, OptionTypeError
-from carrousel.nn.checks import whole_number
+from carrousel.nn.checks import flag, whole_number
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
 
@@ -100,12 +100,8 @@ class Recurrent(Layers):
         self.num_layers = whole_number(where, "num_layers", num_layers, 1)
         self.proj_size = whole_number(where, "proj_size", proj_size, 0)
         self.bias = _checked_bias(where, bias, chosen)
-        for name, value in {"batch_first": batch_first, "bidirectional": bidirectional}.items():
-            if not isinstance(value, bool):
-                raise OptionTypeError(
-                    f"{where} - {name} should be of type bool, got: {type(value).__name__} - True or False"
-                )
-        self.batch_first, self.bidirectional = batch_first, bidirectional
+        self.batch_first = flag(where, "batch_first", batch_first)
+        self.bidirectional = flag(where, "bidirectional", bidirectional)
         if isinstance(dropout, bool) or not isinstance(dropout, numbers.Real) or not 0 <= dropout <= 1:
             raise OptionError(
                 f"{where} - dropout should be a number in range [0, 1], got {dropout!r} - "
