@@ -4,6 +4,7 @@ Reverse accumulation over the named equations. `d<q>` is the derivative of the l
 rules of their own: a product y = M @ v gives dM = outer(dy, v) and dv = M.T @ dy; a mean is its own adjoint.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sympy
@@ -66,16 +67,19 @@ class Adjoint:
         return "\n".join(f"{left:{width}} = {right}" for left, right in self.lines)
 
 
-def adjoint(forward: Trace) -> Adjoint:
+def adjoint(forward: Trace, seeded: Collection[str] = ()) -> Adjoint:
     """Derive the adjoint equations of a step.
 
     Args:
         forward: the traced equations.
+        seeded: quantities that the loss reads besides the states; its derivative by q arrives as `seed_<q>`.
 
     Returns:
         The Adjoint, without dead equations.
     """
     accumulate = _Accumulation(forward)
+    for name in seeded:
+        accumulate.seed(name)
     for symbol, value in reversed(forward.equations):
         accumulate.through(symbol, value)
     return accumulate.finish()
@@ -112,6 +116,11 @@ class _Accumulation:
             for symbol in value.free_symbols & self.forward.opaque.keys():
                 counts[symbol] = counts.get(symbol, 0) + 1
         return counts
+
+    def seed(self, name: str) -> None:
+        """Let the loss read a quantity."""
+        symbol = sympy.Symbol(name)
+        self.arriving[symbol] = self.arriving.get(symbol, sympy.S.Zero) + sympy.Symbol(f"seed_{name}")
 
     def through(self, symbol: sympy.Symbol, value: sympy.Expr) -> None:
         """Pass the adjoint of one equation on to what it reads."""

@@ -24,6 +24,7 @@ __all__ = [
     "forward_step",
     "kept",
     "recomputed",
+    "straight_line",
     "variables",
 ]
 
@@ -59,7 +60,7 @@ class Stage:
     @property
     def operations(self) -> list[Operation]:
         """The equations as straight-line code; common parts are computed once."""
-        return _straight_line(self.equations)
+        return straight_line(self.equations)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _schedule(
     return tuple(stages)
 
 
-def _straight_line(equations: Iterable[tuple[sympy.Symbol, sympy.Expr]]) -> list[Operation]:
+def straight_line(equations: Iterable[tuple[sympy.Symbol, sympy.Expr]]) -> list[Operation]:
     """Turn expressions into operations on names, each subexpression once."""
     code = _StraightLine()
     for symbol, value in equations:

@@ -15,6 +15,7 @@ A definition is a short Python function. Its rules:
 
 import ast
 import contextlib
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -86,11 +87,14 @@ class Definition:
         """Return the group called `name`."""
         return next(g for g in self.groups if g.name == name)
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """A hash of everything that the equations depend on."""
         parts = [str(functions.VERSION), self.text, *(f"{k}={v!r}" for k, v in sorted(self.constants.items()))]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
 
     def __deepcopy__(self, memo: dict) -> "Definition":
         return self

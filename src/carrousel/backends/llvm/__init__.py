@@ -1,0 +1,1 @@
+"""Kernels for CPUs, generated with LLVM."""

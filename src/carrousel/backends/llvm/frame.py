@@ -1,0 +1,129 @@
+"""The frame of a kernel's module: its vector, its layout, and the arguments that every function reads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from llvmlite import ir
+
+from carrousel.backends.llvm.elementary import Elementary
+from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Layout, Record
+from carrousel.backends.llvm.words import I64, PTR, VOID, Code, Int, Value
+from carrousel.calculus.notation import HIDDEN, OUTPUT
+
+__all__ = ["Frame"]
+
+
+@dataclass
+class Frame:
+    """What the functions of one module share.
+
+    Attributes:
+        layout: where everything lies.
+        vector: one register.
+        registers: how many the machine has.
+        nets: whether the lanes hold networks instead of hidden units.
+        module: what is written.
+    """
+
+    layout: Layout
+    vector: ir.VectorType
+    registers: int
+    nets: bool
+    module: ir.Module
+    elementary: Elementary = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.elementary = Elementary(self.module, self.vector)
+        self.index = {name: k for k, name in enumerate(self.layout.arguments)}
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a register."""
+        return int(self.vector.count)
+
+    @property
+    def accumulators(self) -> int:
+        """How many registers a tile may accumulate in; the others hold its operands."""
+        return self.registers * 3 // 4
+
+    def function(
+        self, name: str, *integers: str, pointers: Iterable[str] = (), inlined: bool | None = None, **options: object
+    ) -> Code:
+        """Begin a function; the first argument of all of them is the block of arguments."""
+        arguments = {"arguments": PTR, **dict.fromkeys(pointers, PTR), **dict.fromkeys(integers, I64)}
+        return Code(self.module, name, arguments, self.vector, inlined=inlined, **options)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------ the block of arguments
+
+    def word(self, code: Code, name: str, type: ir.Type = I64) -> Value:
+        """Load an argument, once in a function."""
+        if name not in code.loaded:
+            with code.builder.goto_entry_block():
+                code.loaded[name] = code.word(code.arguments["arguments"], self.index[name], type, name)
+        return code.loaded[name]
+
+    def pointer(self, code: Code, name: str) -> Value:
+        """Load an argument that is an address."""
+        return self.word(code, name, PTR)
+
+    def units(self, code: Code, size: str) -> Value:
+        """How many units there are of a size."""
+        return self.word(code, UNITS[size])
+
+    def width(self, code: Code, size: str) -> Value:
+        """Elements between one quantity and the next in a record."""
+        return self.word(code, WIDTH[size])
+
+    def panels(self, code: Code, size: str) -> Value:
+        """How many registers hold a quantity."""
+        return self.word(code, PANELS[size])
+
+    def extent(self, code: Code, widths: tuple[int, int]) -> Value:
+        """Elements of some quantities of the hidden size and some of the output size."""
+        hidden, output = widths
+        parts: list[Int] = [code.mul(hidden, self.width(code, HIDDEN))] if hidden else []
+        parts += [code.mul(output, self.width(code, OUTPUT))] if output else []
+        return code.add(*parts)
+
+    def record_size(self, code: Code, record: Record) -> Value:
+        """Elements of a record."""
+        return self.extent(code, record.widths)
+
+    # ------------------------------------------------------------------ lines of the table
+
+    @property
+    def line(self) -> int:
+        """Words in a line of the table of addresses."""
+        return len(self.layout.fields)
+
+    def field_of(self, code: Code, line: Value, field: str) -> Value:
+        """Load an address from a line."""
+        return code.word(line, self.layout.fields.index(field), PTR)
+
+    def share(self, code: Code, total: Value, thread: Value, threads: Value) -> tuple[Value, Value]:
+        """The part of `total` that is a thread's."""
+        start = code.div(code.mul(total, thread), threads)
+        return start, code.div(code.mul(total, code.add(thread, 1)), threads)
+
+    def is_argument(self, code: Code, name: str, sign: str, value: int) -> Value:
+        """Compare an argument with a number."""
+        return code.compare(self.word(code, name), sign, value)
+
+    def call_address(self, code: Code, name: str, returns: ir.Type) -> Value:
+        """Call the function without arguments whose address is an argument."""
+        return code.builder.call(_Address(self.pointer(code, name), ir.FunctionType(returns, [])), [])
+
+    def barrier(self, code: Code, threads: Value) -> None:
+        """Wait for the other threads of the team."""
+        with code.when(code.compare(threads, ">", 1)):
+            self.call_address(code, "barrier", VOID)
+
+
+class _Address(ir.Value):
+    """An address as something to call: an opaque pointer does not know the function's type."""
+
+    def __init__(self, pointer: Value, function_type: ir.FunctionType) -> None:
+        self.pointer, self.function_type, self.type = pointer, function_type, pointer.type
+
+    def get_reference(self) -> str:
+        return str(self.pointer.get_reference())

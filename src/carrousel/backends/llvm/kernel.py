@@ -1,0 +1,212 @@
+"""From a definition to machine code: program, layout, text, object, each kept on disk."""
+
+import ctypes
+import functools
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from carrousel import calculus, functions
+from carrousel.backends.llvm.frame import Frame
+from carrousel.backends.llvm.layout import Layout
+from carrousel.backends.llvm.sequence import ENTRY, TEAM, write_sequence
+from carrousel.backends.llvm.target import ISAS, Isa, description, machine
+from carrousel.backends.llvm.threads import ENTRY as ENTRY_TYPE
+from carrousel.backends.store import fetch, issue, was_issued
+from carrousel.calculus.lower import Operation
+from carrousel.calculus.notation import Definition
+from carrousel.calculus.program import Column, Outer, Program, Stage, Sum
+from carrousel.errors import BackendError
+
+__all__ = ["Kernel", "Variant", "kernel", "layout_of", "text_of"]
+
+_SCALARS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a kernel is compiled for, besides the definition.
+
+    Attributes:
+        direction: "forward" or "backward".
+        keep: whether the forward keeps what the backward needs.
+        traced: quantities that come back besides the states; backward, those whose derivatives come in.
+        dtype: "float32" or "float64".
+        lanes: elements of a register.
+        nets: whether the lanes hold networks.
+        isa: the instruction set's name.
+    """
+
+    direction: str
+    keep: bool
+    traced: tuple[str, ...]
+    dtype: str
+    lanes: int
+    nets: bool
+    isa: str
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled kernel.
+
+    Attributes:
+        layout: where it expects everything.
+        variant: what it was compiled for.
+        entry: the address of `sequence(arguments, thread, threads)`.
+        team_entry: the address of `sequence_team(arguments)`.
+        call: `entry` as a function.
+        block: the type of its block of arguments.
+    """
+
+    layout: Layout
+    variant: Variant
+    entry: int
+    team_entry: int
+    call: Callable[[Any, int, int], None]
+    block: Any
+
+
+@functools.cache
+def _generator() -> str:
+    """A hash of the code that writes kernels."""
+    here = Path(__file__).parent
+    writers = [*sorted(Path(calculus.__path__[0]).glob("*.py")), Path(functions.__file__), *sorted(here.glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()
+
+
+@functools.cache
+def layout_of(definition: Definition, direction: str, keep: bool, traced: tuple[str, ...]) -> Layout:
+    """Return the layout of a kernel; the program behind it is derived once and kept on disk."""
+    key = f"llvm program {_generator()} {direction} {traced} {definition.identity}"
+    program = _program_from(json.loads(fetch(key, lambda: json.dumps(_derive(definition, direction, traced)).encode())))
+    stored = (*program.kept, *(t for t in traced if t not in program.kept)) if keep else traced
+    return Layout(definition, program, direction, stored, traced)
+
+
+def _derive(definition: Definition, direction: str, traced: tuple[str, ...]) -> dict[str, Any]:
+    from carrousel.calculus.adjoint import adjoint
+    from carrousel.calculus.program import backward_program, forward_program
+    from carrousel.calculus.trace import trace
+
+    make = forward_program if direction == "forward" else backward_program
+    return asdict(make(adjoint(trace(definition), traced)))
+
+
+def _program_from(data: dict[str, Any]) -> Program:
+    """A Program as it comes back from JSON."""
+
+    def fixed(value: Any) -> Any:
+        return tuple(map(fixed, value)) if isinstance(value, list | tuple) else value
+
+    def of(kind: Any, items: list[dict[str, Any]]) -> tuple[Any, ...]:
+        return tuple(kind(**{k: fixed(v) for k, v in item.items()}) for item in items)
+
+    stages = [
+        Stage(s["size"], fixed(s["means"]), of(Sum, s["sums"]), of(Operation, s["operations"])) for s in data["stages"]
+    ]
+    return Program(
+        tuple(stages),
+        data["sizes"],
+        of(Column, data["columns"]),
+        fixed(data["kept"]),
+        of(Outer, data["outers"]),
+        data["vectors"],
+        fixed(data["input_terms"]),
+    )
+
+
+# ---------------------------------------------------------------------- text
+
+
+def text_of(definition: Definition, variant: Variant) -> str:
+    """Return a kernel as LLVM IR: what is compiled, with the equations under their own names."""
+    layout = layout_of(definition, variant.direction, variant.keep, variant.traced)
+    isa = ISAS[variant.isa]
+    module = ir.Module(definition.name)
+    module.triple = machine(isa).triple
+    vector = ir.VectorType(_SCALARS[variant.dtype], variant.lanes)
+    write_sequence(Frame(layout, vector, isa.registers, variant.nets, module))
+    return issue(str(module))
+
+
+def compile_text(text: str, isa: Isa) -> bytes:
+    """Turn the text of a kernel into an object file.
+
+    Raises:
+        BackendError: the text is not one that this backend wrote.
+    """
+    _check_issued(text)
+    return bytes(machine(isa).emit_object(_optimised(text, isa)))
+
+
+def assembly_of(text: str, isa: Isa) -> str:
+    """Return the assembly of a kernel's text."""
+    _check_issued(text)
+    return str(machine(isa).emit_assembly(_optimised(text, isa)))
+
+
+def _check_issued(text: str) -> None:
+    if not was_issued(text):
+        raise BackendError(
+            "backend 'llvm' - got a kernel text that it did not write - pass what cell.source('llvm') returned, "
+            "unchanged; to change a kernel change the cell's definition"
+        )
+
+
+def _optimised(text: str, isa: Isa) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False  # the kernels are vectors already
+    passes = llvm.create_pass_builder(machine(isa), options)
+    passes.getModulePassManager().run(module, passes)
+    return module
+
+
+# ---------------------------------------------------------------------- machine code
+
+_lock = threading.Lock()
+_kernels: dict[tuple[Definition, Variant], Kernel] = {}
+_engines: list[llvm.ExecutionEngine] = []
+
+
+def kernel(definition: Definition, variant: Variant) -> Kernel:
+    """Return a compiled kernel: from memory, from disk, or made now."""
+    found = _kernels.get((definition, variant))
+    if found is None:
+        with _lock:
+            found = _kernels.get((definition, variant)) or _load(definition, variant)
+            _kernels[definition, variant] = found
+    return found
+
+
+def _load(definition: Definition, variant: Variant) -> Kernel:
+    isa = ISAS[variant.isa]
+    key = f"llvm object {_generator()} {description(isa)} {variant} {definition.identity}"
+    code = fetch(key, lambda: compile_text(text_of(definition, variant), isa))
+    empty = llvm.parse_assembly("")
+    empty.triple = machine(isa).triple
+    engine = llvm.create_mcjit_compiler(empty, _fresh_machine(isa))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)  # the code lives as long as its engine
+    entry, team_entry = (engine.get_function_address(name) for name in (ENTRY, TEAM))
+    layout = layout_of(definition, variant.direction, variant.keep, variant.traced)
+    block = ctypes.c_int64 * len(layout.arguments)
+    return Kernel(layout, variant, entry, team_entry, ENTRY_TYPE(entry), block)
+
+
+def _fresh_machine(isa: Isa) -> llvm.TargetMachine:
+    """An engine takes its machine for itself."""
+    return machine.__wrapped__(isa)
+
+

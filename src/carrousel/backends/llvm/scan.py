@@ -1,0 +1,231 @@
+"""The walk over time: lines of addresses, stages, steps; forward, and backward in the other direction."""
+
+from llvmlite import ir
+
+from carrousel.backends.llvm.epilogue import equations, start_of
+from carrousel.backends.llvm.frame import Frame
+from carrousel.backends.llvm.packing import packed_size
+from carrousel.backends.llvm.tile import Rows, sweep_rows
+from carrousel.backends.llvm.words import BYTE, I64, PTR, Code, Value
+
+__all__ = ["write_collect", "write_cut", "write_final", "write_step"]
+
+
+def length_of(frame: Frame, code: Code, row: Value) -> Value:
+    """The number of steps of a row."""
+    lengths = frame.pointer(code, "lengths")
+    given = code.builder.icmp_unsigned("!=", lengths, ir.Constant(PTR, None))
+    every = code.word_at(code.arguments["arguments"], frame.index["time"])
+    return code.word(code.choose(given, code.word_at(lengths, row), every), 0)
+
+
+def is_reset(frame: Frame, code: Code, t: Value, row: Value, length: Value) -> Value:
+    """Whether a boundary lies before step t of a row, in the direction of the walk."""
+    resets = frame.pointer(code, "resets")
+    at = code.add(t, frame.word(code, "reverse"))
+    given = code.builder.icmp_unsigned("!=", resets, ir.Constant(PTR, None))
+    inside = code.builder.and_(given, code.compare(at, "<", length))
+    index = code.add(code.mul(at, rows_in_all(frame, code)), row)
+    no = code.variable(BYTE, ir.Constant(BYTE, 0))
+    address = code.choose(inside, code.builder.gep(resets, [index], source_etype=BYTE), no)
+    return code.builder.icmp_unsigned("!=", code.builder.load(address, typ=BYTE), ir.Constant(BYTE, 0))
+
+
+def rows_in_all(frame: Frame, code: Code) -> Value:
+    """Rows of all networks."""
+    return code.mul(frame.word(code, "groups"), frame.word(code, "batch"))
+
+
+def history_row(frame: Frame, code: Code, state: str, t: Value, row: Value) -> Value:
+    """The address of a state after step t; without a history its steps lie in a ring of two."""
+    slot = code.builder.and_(t, frame.word(code, f"ring.{state}"))
+    at = code.add(code.mul(slot, rows_in_all(frame, code)), row)
+    width = frame.width(code, frame.layout.size(state))
+    return code.at(frame.pointer(code, f"history.{state}"), code.mul(at, width))
+
+
+def previous_row(
+    frame: Frame, code: Code, state: str, t: Value, net: Value, row: Value, first: Value, reset: Value
+) -> Value:
+    """The address of a state before step t: the last step's, the initial one, or the one after a reset."""
+    reverse = frame.word(code, "reverse")
+    before = code.add(t, code.sub(code.mul(reverse, 2), 1))
+    width = frame.width(code, frame.layout.size(state))
+    initial = code.at(frame.pointer(code, f"initial.{state}"), code.mul(row, width))
+    fresh = code.at(frame.pointer(code, f"fresh.{state}"), code.mul(net, frame.word(code, f"fresh_net.{state}")))
+    stored = history_row(frame, code, state, before, row)
+    return code.choose(reset, fresh, code.choose(first, initial, stored))
+
+
+def is_first(frame: Frame, code: Code, t: Value, length: Value) -> Value:
+    """Whether the walk over a row begins at step t."""
+    return code.compare(t, "==", code.mul(frame.word(code, "reverse"), code.sub(length, 1)))
+
+
+def write_collect(frame: Frame) -> Code:
+    """Write the function that lists what step t touches of every row that is not over; returns how many there are."""
+    layout = frame.layout
+    integers = ("net", "t", "first_row", "last_row", "block_start")
+    code = frame.function("collect", *integers, pointers=("table", "columns"), returns=I64)
+    a, states = code.arguments, layout.definition.states
+    count = code.variable(I64, code.mul(0))
+    with code.loop(a["first_row"], a["last_row"], name="b") as b:
+        row = code.add(code.mul(a["net"], frame.word(code, "batch")), b)
+        length = length_of(frame, code, row)
+        with code.when(code.compare(a["t"], "<", length)):
+            n = code.builder.load(count, typ=I64)
+            line = code.word_at(a["table"], code.mul(n, frame.line))
+            code.builder.store(code.add(n, 1), count)
+            first, reset = is_first(frame, code, a["t"], length), is_reset(frame, code, a["t"], row, length)
+            step = code.add(code.mul(a["t"], rows_in_all(frame, code)), row)
+            addresses = {}
+            for state in states:
+                addresses[f"prev.{state}"] = previous_row(frame, code, state, a["t"], a["net"], row, first, reset)
+                addresses[f"new.{state}"] = history_row(frame, code, state, a["t"], row)
+                if layout.is_backward:
+                    width = frame.width(code, layout.size(state))
+                    addresses[f"carry.{state}"] = code.at(
+                        frame.pointer(code, f"carry.{state}"), code.mul(row, width)
+                    )
+            if layout.is_backward:
+                width = frame.width(code, layout.size(states[0]))
+                addresses["output"] = code.at(frame.pointer(code, "output"), code.mul(step, width))
+            for field in ("kept", "steps", "seeds", "adjoints"):
+                if field in layout.fields:
+                    size = frame.record_size(code, getattr(layout, field))
+                    addresses[field] = code.at(frame.pointer(code, field), code.mul(step, size))
+            if "columns" in layout.fields:
+                here = code.mul(code.sub(a["t"], a["block_start"]), code.sub(a["last_row"], a["first_row"]))
+                local = code.add(here, code.sub(b, a["first_row"]))
+                size = frame.record_size(code, layout.columns)
+                addresses["columns"] = code.at(a["columns"], code.mul(local, size))
+            if "temporaries" in layout.fields:
+                size = frame.record_size(code, layout.temporaries)
+                addresses["temporaries"] = code.at(frame.pointer(code, "temporaries"), code.mul(row, size))
+            for k, field in enumerate(layout.fields):
+                code.put_word(addresses[field], line, k)
+    code.done(code.builder.load(count, typ=I64))
+    return code
+
+
+# ---------------------------------------------------------------------- stages
+
+
+def write_step(frame: Frame) -> Code:
+    """Write the function that computes all stages of one step for the lines of a table."""
+    stages = [_stage(frame, k) for k in range(len(frame.layout.program.stages))]
+    code = frame.function("step", "net", "count", "thread", "threads", pointers=("table",))
+    a = code.arguments
+    for stage in stages:
+        code.call(stage, *(a[name] for name in ("arguments", "table", "net", "count", "thread", "threads")))
+    code.done()
+    return code
+
+
+def _stage(frame: Frame, number: int) -> Code:
+    """Write one stage; threads that share the units of a row wait for each other behind it."""
+    layout, stage, sweep = frame.layout, frame.layout.program.stages[number], frame.layout.sweeps[number]
+    evaluate = equations(frame, number)
+    code = frame.function(f"stage_{number}", "net", "count", "thread", "threads", pointers=("table",))
+    a = code.arguments
+    for name, operand in stage.means:
+        _mean(frame, code, number, name, operand)
+    share = frame.share(code, frame.panels(code, stage.size), a["thread"], a["threads"])
+
+    def finish(line: Value, panel: Value, sums: list[Value], alone: bool) -> None:
+        code.call(evaluate, a["arguments"], line, a["net"], panel, *sums, inlined=alone)
+
+    if sweep is not None:
+        packed = code.at(
+            frame.pointer(code, f"packed.{sweep.name}"), code.mul(a["net"], packed_size(frame, code, sweep))
+        )
+
+        def operand_of(line: Value, term: int) -> Value:
+            field, before = layout.place(sweep.terms[term][0], number)
+            return code.at(frame.field_of(code, line, field), frame.extent(code, before))
+
+        def start(line: Value, panel: Value) -> list[Value]:
+            return list(start_of(frame, code, number, line, panel))
+
+        rows = Rows(operand_of, start, finish, frame.line)
+        sweep_rows(code, frame, sweep, packed, a["table"], a["count"], share, rows)
+    else:
+        with code.loop(0, a["count"], name="row") as row:
+            line = code.word_at(a["table"], code.mul(row, frame.line))
+            with code.loop(*share, name="panel") as panel:
+                finish(line, panel, [], False)
+    frame.barrier(code, a["threads"])
+    code.done()
+    return code
+
+
+def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> None:
+    """The mean over the units of every row, in every unit's place."""
+    layout, size = frame.layout, frame.layout.program.stages[number].size
+    field, before = layout.place(operand, number)
+    with code.loop(0, code.arguments["count"], name="row") as row:
+        line = code.word_at(code.arguments["table"], code.mul(row, frame.line))
+        source = code.at(frame.field_of(code, line, field), frame.extent(code, before))
+        type = code.vector if frame.nets else code.scalar
+        total = code.variable(type, ir.Constant(type, [0.0] * frame.lanes if frame.nets else 0.0))
+        with code.loop(0, frame.units(code, size), name="unit") as unit:
+            at = code.at(source, code.mul(unit, frame.lanes if frame.nets else 1))
+            value = code.load(at) if frame.nets else code.load_scalar(at)
+            code.builder.store(code.builder.fadd(code.builder.load(total, typ=type), value), total)
+        result = code.builder.load(total, typ=type)
+        count = code.builder.sitofp(frame.units(code, size), code.scalar)
+        mean = code.builder.fdiv(result if frame.nets else code.splat(result), code.splat(count), name=name)
+        target = code.at(
+            frame.field_of(code, line, "temporaries"), frame.extent(code, layout.temporaries.before(name))
+        )
+        with code.loop(0, frame.panels(code, size), name="panel") as panel:
+            code.store(mean, code.at(target, code.mul(panel, frame.lanes)))
+
+
+# ---------------------------------------------------------------------- ends and boundaries
+
+
+def write_final(frame: Frame) -> Code:
+    """Write the function that copies every row's states after its last step."""
+    code = frame.function("final", "net", "first_row", "last_row")
+    a = code.arguments
+    with code.loop(a["first_row"], a["last_row"], name="b") as b:
+        row = code.add(code.mul(a["net"], frame.word(code, "batch")), b)
+        length = length_of(frame, code, row)
+        last = code.choose(frame.is_argument(code, "reverse", "==", 1), 0, code.sub(length, 1))
+        for state in frame.layout.definition.states:
+            size = frame.layout.size(state)
+            width = frame.width(code, size)
+            initial = code.at(frame.pointer(code, f"initial.{state}"), code.mul(row, width))
+            stored = history_row(frame, code, state, last, row)
+            source = code.choose(code.compare(length, ">", 0), stored, initial)
+            target = code.at(frame.pointer(code, f"final.{state}"), code.mul(row, width))
+            with code.loop(0, frame.panels(code, size), name="panel") as panel:
+                offset = code.mul(panel, frame.lanes)
+                code.store(code.load(code.at(source, offset)), code.at(target, offset))
+    code.done()
+    return code
+
+
+def write_cut(frame: Frame) -> Code:
+    """Write the function that, behind step t of the backward, hands what crosses a reset to the fresh state."""
+    code = frame.function("cut", "net", "t", "first_row", "last_row", "thread", "threads")
+    a = code.arguments
+    with code.loop(a["first_row"], a["last_row"], name="b") as b:
+        row = code.add(code.mul(a["net"], frame.word(code, "batch")), b)
+        length = length_of(frame, code, row)
+        reset = is_reset(frame, code, a["t"], row, length)
+        with code.when(code.builder.and_(reset, code.compare(a["t"], "<", length))):
+            for state in frame.layout.definition.states:
+                size = frame.layout.size(state)
+                width = frame.width(code, size)
+                carry = code.at(frame.pointer(code, f"carry.{state}"), code.mul(row, width))
+                fresh = code.at(frame.pointer(code, f"fresh_gradient.{state}"), code.mul(row, width))
+                share = frame.share(code, frame.panels(code, size), a["thread"], a["threads"])
+                with code.loop(*share, name="panel") as panel:
+                    offset = code.mul(panel, frame.lanes)
+                    source, target = code.at(carry, offset), code.at(fresh, offset)
+                    code.store(code.builder.fadd(code.load(target), code.load(source)), target)
+                    code.store(code.zero, source)
+    code.done()
+    return code
