@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bptt import cell_of, sequence_of
-from carrousel import Cell, cell, cells
+from carrousel import Cell, backends, cell, cells
 from carrousel.backends import eager
 from carrousel.cell import from_text
 from carrousel.cells.elman import simple_recurrent
@@ -196,11 +196,14 @@ def test_source_is_what_runs() -> None:
         assert eager.compile_kernel(text).__code__.co_code == plain.step("eager", direction).__code__.co_code
 
 
+UNKNOWN = f"backends - unknown backend 'cuda'; they are {', '.join(backends.names())}."
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: plain.source("cuda"), UnknownNameError, "backends - unknown backend 'cuda'; they are eager."),
-        (lambda: plain.step("cuda"), UnknownNameError, "backends - unknown backend 'cuda'; they are eager."),
+        (lambda: plain.source("cuda"), UnknownNameError, UNKNOWN),
+        (lambda: plain.step("cuda"), UnknownNameError, UNKNOWN),
         (
             lambda: plain.source("torch"),
             BackendError,
@@ -210,6 +213,16 @@ def test_source_is_what_runs() -> None:
             lambda: plain.source("eager", "sideways"),
             UnknownNameError,
             "cell.source - unknown direction 'sideways' - expected 'forward' or 'backward'",
+        ),
+        (
+            lambda: plain.source("eager", stage="ir"),
+            UnknownNameError,
+            "cell.source - backend 'eager' has no stage 'ir', its one text is Python - leave stage out",
+        ),
+        (
+            lambda: plain.step("torch"),
+            BackendError,
+            "backend 'torch' - it has no step as a function on tensors - backend 'eager' has one",
         ),
         (
             lambda: with_options.step("eager", traced=("j",)),

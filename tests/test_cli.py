@@ -91,6 +91,30 @@ def test_show_source_prints_the_kernel_and_nothing_else(direction: str) -> None:
     assert shown.stdout == carrousel.cells.get("gru").source("eager", direction)
 
 
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_show_takes_the_kernel_of_a_backend(direction: str) -> None:
+    shown = runner.invoke(app, ["show", "gru", "--backend", "eager", "--source", direction])
+    assert (shown.exit_code, shown.stdout) == (0, carrousel.cells.get("gru").source("eager", direction))
+    alone = runner.invoke(app, ["show", "gru", "--backend", "eager"])
+    assert (alone.exit_code, alone.stdout) == (0, carrousel.cells.get("gru").source("eager"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--stage", "assembly"], 2, "backend 'eager' has no stage 'assembly', its one text is Python"),
+        (["--backend", "eager", "--source", "backward", "--stage", "ir"], 2, "backend 'eager' has no stage 'ir'"),
+        (["--backend", "egaer"], 2, "unknown backend 'egaer'"),
+        (["--backend", "torch"], 1, "its kernels are compiled into torch"),
+    ],
+)
+def test_show_refuses_a_kernel_that_has_no_text(arguments: list[str], code: int, message: str) -> None:
+    shown = runner.invoke(app, ["show", "gru", *arguments])
+    assert (shown.exit_code, shown.stdout) == (code, "")
+    assert message in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
 def test_unknown_cell() -> None:
     shown = runner.invoke(app, ["show", "lsmt"])
     assert (shown.exit_code, shown.stdout) == (2, "")
@@ -128,7 +152,7 @@ def test_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["threads"].startswith(f"{torch.get_num_threads()} of torch")
     assert "eager" in found["backends"]
     assert found["cache"] == str(tmp_path / "a folder")
-    assert found["kernels"] == "0, 0.0 KiB"
+    assert found["kernels"] == "0, 0.0 KiB of at most 256 MiB"
 
 
 def test_doctor_clear_empties_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,11 +70,14 @@ torch.testing.assert_close(derived, expected)
 def test_recipe_for_a_backend(tmp_path: Path) -> None:
     module = """
 from carrousel.backends import eager
-from carrousel.backends.eager import compile_kernel, source
+from carrousel.backends.eager import source
 
-def run(step, x, *rest):
-    print("logged", tuple(x.shape))
-    return eager.run(step, x, *rest)
+def refusals(definition, x, traced):
+    return [] if x.is_floating_point() else [f"tensors of {x.dtype}"]
+
+def run(definition, x, *rest):
+    print("logged", definition.name, tuple(x.shape))
+    return eager.run(definition, x, *rest)
 """
     (tmp_path / "logged_backend.py").write_text(module, encoding="utf-8")
     script = """
@@ -87,8 +90,9 @@ plain = carrousel.Recurrent("gru_2014", 3, 5, backend="eager")
 plain.load_state_dict(logged.state_dict())
 x = torch.randn(4, 2, 3)
 assert torch.equal(logged(x)[0], plain(x)[0])
+assert carrousel.cells.get("gru").source("logged") == carrousel.cells.get("gru").source("eager")
 """
-    assert "logged (4, 2, 3)" in run(script, str(tmp_path), blocks("CONTRIBUTING.md", "python backend")[0])
+    assert "logged gru_2014 (4, 2, 3)" in run(script, str(tmp_path), blocks("CONTRIBUTING.md", "python backend")[0])
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)

@@ -165,18 +165,19 @@ class Cell:
         """Run one step on tensors."""
         return self.step()(*arguments, **keywords)
 
-    def source(self, backend: str = "eager", direction: str = "forward") -> str:
+    def source(self, backend: str = "eager", direction: str = "forward", stage: str | None = None) -> str:
         """Return the text of a generated kernel: exactly what runs.
 
         Args:
             backend: a name of `carrousel.backends.names()`.
             direction: "forward" or "backward".
+            stage: which of the texts on the way to the machine, None for the first; "eager" has one.
 
         Returns:
             The kernel's text.
 
         Raises:
-            UnknownNameError: there is no such backend or direction.
+            UnknownNameError: there is no such backend, direction or stage.
             BackendError: the text of torch's own operator is compiled C++.
 
         Example:
@@ -192,15 +193,15 @@ class Cell:
             raise BackendError(
                 "backend 'torch' - its kernels are compiled into torch - backend 'eager' has text to show"
             )
-        return backends.get(backend).source(self.definition, direction)
+        return backends.get(backend).source(self.definition, direction, stage=stage)
 
     def step(
         self, backend: str = "eager", direction: str = "forward", traced: tuple[str, ...] = ()
     ) -> Callable[..., Any]:
-        """Return one step of the cell as a function, compiled once.
+        """Return one step of the cell as a function on tensors, compiled once.
 
         Args:
-            backend: a name of `carrousel.backends.names()`.
+            backend: a backend that has such functions: "eager".
             direction: "forward" or "backward".
             traced: quantities that the forward step returns besides the states.
 
@@ -209,7 +210,7 @@ class Cell:
 
         Raises:
             UnknownNameError: there is no such backend, direction or quantity.
-            BackendError: the backend shows no text.
+            BackendError: the backend has no such functions.
         """
         key = (backend, direction, tuple(traced))
         if key not in self._steps:
@@ -219,10 +220,13 @@ class Cell:
                         f"{self.name} - no quantity {name!r}, there are {', '.join(self.traceable)} -"
                         + (did_you_mean(name, self.traceable) or " name one of them")
                     )
-            text = self.source(backend, direction)  # refuses what has no text
-            if traced and direction == "forward":
-                text = backends.get(backend).source(self.definition, direction, traced)
-            self._steps[key] = backends.get(backend).compile_kernel(text)
+            compile_kernel = None if backend == "torch" else getattr(backends.get(backend), "compile_kernel", None)
+            if compile_kernel is None:
+                raise BackendError(
+                    f"backend {backend!r} - it has no step as a function on tensors - backend 'eager' has one"
+                )
+            written = traced if direction == "forward" else ()
+            self._steps[key] = compile_kernel(backends.get(backend).source(self.definition, direction, written))
         return self._steps[key]
 
     @functools.cached_property

@@ -116,13 +116,15 @@ def show(
     name: Annotated[str, typer.Argument(help="A name that `carrousel cells` lists.")],
     adjoint: Annotated[bool, typer.Option("--adjoint", help="Also the derived gradient of one step.")] = False,
     source: Annotated[Direction | None, typer.Option(help="Instead, the text of the generated kernel.")] = None,
+    backend: Annotated[str | None, typer.Option(help="The kernel of this backend, eager if none is named.")] = None,
+    stage: Annotated[str | None, typer.Option(help="The kernel's text on its way to the machine.")] = None,
 ) -> None:
-    """Print the equations of a cell."""
+    """Print the equations of a cell, or a kernel."""
     from carrousel import cells
 
     cell = cells.get(name)
-    if source is not None:
-        typer.echo(cell.source("eager", source.value), nl=False)
+    if source is not None or backend is not None or stage is not None:
+        typer.echo(cell.source(backend or "eager", (source or Direction.forward).value, stage), nl=False)
         return
     typer.echo(str(cell))
     if adjoint:
@@ -182,7 +184,7 @@ def _cache(clear: bool) -> list[tuple[str, str]]:
         return [*rows, ("kernels", f"{store.clear()} deleted")]
     found = store.entries()
     size = sum(path.stat().st_size for path in found)
-    return [*rows, ("kernels", f"{len(found)}, {size / 1024:,.1f} KiB")]
+    return [*rows, ("kernels", f"{len(found)}, {size / 1024:,.1f} KiB of at most {store.LIMIT // 2**20} MiB")]
 
 
 def _print_table(table: "Table") -> None:

@@ -6,7 +6,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import carrousel
-from carrousel import LSTM, LSTMCell, Population, Recurrent, RNNCell, cells
+from carrousel import LSTM, LSTMCell, Population, Recurrent, RNNCell, backends, cells
 from carrousel.errors import (
     BackendError,
     DtypeError,
@@ -100,7 +100,7 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
     ),
     (
         UnknownNameError,
-        "LSTM - unknown backend 'eagre'; they are auto, torch, eager. Did you mean eager?",
+        f"LSTM - unknown backend 'eagre'; they are auto, torch, {', '.join(backends.names())}. Did you mean eager?",
         lambda: lstm(backend="eagre"),
     ),
     (
@@ -391,6 +391,11 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         BackendError,
         "LSTMCell - backend 'torch' can not do the cell peephole_lstm - use backend='eager' or 'auto'",
         lambda: step(cell="peephole_lstm", backend="torch"),
+    ),
+    (
+        BackendError,
+        "LSTMCell - backend 'torch' can not do transforms of torch.func - use backend='eager' or 'auto'",
+        lambda: torch.func.vmap(step(backend="torch"))(X),
     ),
     (
         BackendError,

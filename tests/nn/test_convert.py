@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 
 import carrousel
 from carrousel.errors import UnknownNameError
-from nn.twins import LAYERS, STEPS, assert_same, everything, sequence, tensors, theirs
+from nn.twins import BACKENDS, LAYERS, STEPS, assert_same, everything, sequence, tensors, theirs
 
 
 class Model(nn.Module):
@@ -34,7 +34,7 @@ class Model(nn.Module):
 X = torch.linspace(-1, 1, 30).reshape(5, 2, 3)
 
 
-@pytest.mark.parametrize("backend", ["auto", "eager"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_results_and_gradients_stay(backend: str) -> None:
     model = Model()
     expected = everything(copy.deepcopy(model), X.clone())

@@ -15,7 +15,7 @@ from torch import nn
 
 import carrousel
 from nn.kinds import KINDS, input_of
-from nn.twins import LAYERS, assert_same, everything, ours, sequence, tensors, theirs
+from nn.twins import BACKENDS, LAYERS, assert_same, everything, ours, sequence, tensors, theirs
 
 
 @pytest.fixture(params=KINDS)
@@ -90,14 +90,14 @@ def test_safetensors_goes_round(module: nn.Module, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*LAYERS, "LSTMCell", "GRUCell", "RNNCell"])
 def test_weights_go_to_torch_and_back(name: str) -> None:
-    theirs_, mine = theirs(name, 3, 4), ours(name, 3, 4)
     x = sequence(2, 3, dtype=torch.float32)
-    theirs_.reset_parameters()
-    mine.load_state_dict(theirs_.state_dict())
-    assert same_bits(mine(x), theirs_(x))
-    mine.reset_parameters()
-    theirs_.load_state_dict(mine.state_dict())
-    assert same_bits(mine(x), theirs_(x))
+    for backend in BACKENDS:
+        theirs_, mine = theirs(name, 3, 4), ours(name, 3, 4, backend=backend)
+        for source, target in ((theirs_, mine), (mine, theirs_)):
+            source.reset_parameters()
+            target.load_state_dict(source.state_dict())
+            assert_same(mine(x), theirs_(x), "layers in float32")
+            assert backend != "torch" or same_bits(mine(x), theirs_(x))
 
 
 # ---------------------------------------------------------------------- conversions

@@ -7,11 +7,24 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence, pad_sequence, unpack_sequence
 
 import carrousel
-from nn.twins import BACKENDS, LAYERS, OTHER_CELL, assert_same, everything, ours, packed, sequence, states_for, tensors
+from nn.twins import (
+    BACKENDS,
+    FOR_ANY_CELL,
+    LAYERS,
+    OTHER_CELL,
+    assert_same,
+    everything,
+    ours,
+    packed,
+    sequence,
+    states_for,
+    tensors,
+)
 
 INPUT, HIDDEN, TIME = 2, 3, 6
 LENGTHS = [[6, 4, 4, 1], [2, 6, 1, 4]]
-WAYS = [{"backend": "auto"}, {"backend": "eager"}, "other"]
+WAYS = [*({"backend": backend} for backend in FOR_ANY_CELL), "other"]
+OWN_WAYS = [*({"backend": backend} for backend in BACKENDS), "other"]
 
 
 def layer(name: str, way: dict | str, **options: object) -> nn.Module:
@@ -20,7 +33,7 @@ def layer(name: str, way: dict | str, **options: object) -> nn.Module:
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OWN_WAYS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_packed_padded_and_one_by_one_agree(name: str, way: dict | str, lengths: list[int]) -> None:
     made = layer(name, way)
@@ -38,7 +51,7 @@ def test_packed_padded_and_one_by_one_agree(name: str, way: dict | str, lengths:
         assert_same([s[:, row : row + 1] for s in tensors(state)], list(tensors(after)))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OWN_WAYS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_of_packed_and_padded_agree(name: str, way: dict | str) -> None:
     lengths = torch.tensor([2, 6, 1, 4])
@@ -77,7 +90,7 @@ def test_helpers_of_torch(name: str, backend: str) -> None:
     assert_same(padded, pad_packed_sequence(output)[0])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OWN_WAYS)
 def test_packed_results_move_and_convert(way: dict | str) -> None:
     made = layer("LSTM", way)
     rows = packed(sequence(TIME, 4, INPUT), [2, 6, 1, 4])
@@ -91,14 +104,14 @@ def test_packed_results_move_and_convert(way: dict | str) -> None:
     assert not halves.is_cuda
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OWN_WAYS)
 def test_batch_first_does_not_concern_packed_sequences(way: dict | str) -> None:
     rows = packed(sequence(TIME, 4, INPUT), [2, 6, 1, 4])
     expected = layer("GRU", way)(rows)
     assert_same(layer("GRU", way, batch_first=True)(rows), expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", FOR_ANY_CELL)
 def test_any_cell_takes_packed_sequences(backend: str) -> None:
     for cell in ("slstm", "irnn", "fgr"):
         made = carrousel.Recurrent(cell, INPUT, HIDDEN, 2, bidirectional=True, backend=backend, dtype=torch.float64)

@@ -12,7 +12,7 @@ import carrousel
 from carrousel.functions import sigmoid, tanh
 from carrousel.nn.saving import decode, encode
 from nn.kinds import KINDS, input_of
-from nn.twins import LAYERS, STEPS, ours, theirs
+from nn.twins import BACKENDS, LAYERS, STEPS, ours, theirs
 
 
 @carrousel.cell
@@ -39,7 +39,7 @@ def recurrent(cell: carrousel.Cell | str, seed: int = 0, **options: object) -> c
 @pytest.mark.parametrize("name", [*LAYERS, *STEPS])
 def test_torch_s_own_cells_have_torch_s_keys(name: str) -> None:
     expected = list(theirs(name, 3, 4).state_dict())
-    for backend in ("auto", "eager"):
+    for backend in BACKENDS:
         assert list(ours(name, 3, 4, backend=backend).state_dict()) == expected
     assert list(nn.Sequential(ours(name, 3, 4)).state_dict()) == [f"0.{key}" for key in expected]
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 import carrousel
 from carrousel.errors import BackendError
 from nn.kinds import KINDS, input_of
-from nn.twins import LAYERS, assert_same, everything, ours, sequence, tensors, theirs, ways
+from nn.twins import BACKENDS, LAYERS, assert_same, everything, ours, sequence, tensors, theirs, ways
 
 # ---------------------------------------------------------------------- parametrizations
 
@@ -39,7 +39,7 @@ def parametrized(layer: nn.Module, how: str, name: str) -> nn.Module:
 
 @pytest.mark.parametrize("weight", ["weight_hh_l0", "weight_ih_l1"])
 @pytest.mark.parametrize("how", PARAMETRIZATIONS)
-@pytest.mark.parametrize("backend", ["auto", "eager"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_parametrized_weights_give_what_torch_gives(name: str, backend: str, how: str, weight: str) -> None:
     expected = parametrized(theirs(name, 3, 4, 2, dtype=torch.float64), how, weight)
@@ -52,8 +52,8 @@ def test_parametrized_weights_give_what_torch_gives(name: str, backend: str, how
 @pytest.mark.parametrize("how", PARAMETRIZATIONS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_parametrized_weights_of_another_cell(name: str, how: str) -> None:
-    made = parametrized(ours(name, 3, 4, dtype=torch.float64, **ways(name)[2]), how, "weight_hh_l0")
-    plain = ours(name, 3, 4, dtype=torch.float64, **ways(name)[2])
+    made = parametrized(ours(name, 3, 4, dtype=torch.float64, **ways(name)[-1]), how, "weight_hh_l0")
+    plain = ours(name, 3, 4, dtype=torch.float64, **ways(name)[-1])
     x = sequence(5, 2, 3)
     made(x)  # the old ones set the weight in a call
     with torch.no_grad():

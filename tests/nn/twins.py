@@ -12,7 +12,9 @@ from tolerances import TOLERANCES
 
 LAYERS = ("LSTM", "GRU", "RNN")
 STEPS = ("LSTMCell", "GRUCell", "RNNCell")
-BACKENDS = ("auto", "eager")
+#: What runs torch's own cells, and what runs any cell.
+BACKENDS = ("auto", "torch", "eager")
+FOR_ANY_CELL = ("auto", "eager")
 
 #: A stand-in with a cell that torch does not have.
 OTHER_CELL = {
@@ -38,8 +40,8 @@ def ours(name: str, *args: Any, **options: Any) -> Any:
 
 
 def ways(name: str) -> list[dict[str, str]]:
-    """The options that lead a stand-in through each of its ways: torch's operator, eager, another cell."""
-    return [{"backend": "auto"}, {"backend": "eager"}, {"cell": OTHER_CELL[name]}]
+    """The options that lead a stand-in through each of its ways: every backend, and, as the last, another cell."""
+    return [*({"backend": backend} for backend in BACKENDS), {"cell": OTHER_CELL[name]}]
 
 
 def states_for(name: str, *shape: int, proj_size: int = 0, **options: Any) -> Any:

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from carrousel import calculus, functions
 from carrousel.backends.rows import Rows
-from carrousel.backends.store import fetch, issue, was_issued
+from carrousel.backends.store import fetch_text, issue, was_issued
 from carrousel.calculus.notation import Definition, normal_form
 from carrousel.errors import BackendError, UnknownNameError
 from carrousel.functions import TABLE, Function
 
-__all__ = ["Matrix", "compile_kernel", "groups", "run", "source"]
+__all__ = ["Matrix", "compile_kernel", "groups", "refusals", "run", "source"]
 
 
 class Matrix:
@@ -45,7 +45,7 @@ class Matrix:
 
 
 def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, SimpleNamespace]:
-    """Wrap parameters as the groups that a definition is called with.
+    """Wrap gates as the groups that a definition is called with.
 
     Args:
         parameters: group -> gate -> tensor: (..., rows, columns) in a group of matrices, else (hidden,) or a shape
@@ -60,24 +60,31 @@ def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, SimpleNa
     }
 
 
-def source(definition: Definition, direction: str = "forward", traced: Sequence[str] = ()) -> str:
+def source(
+    definition: Definition, direction: str = "forward", traced: Sequence[str] = (), stage: str | None = None
+) -> str:
     """Return the text of a step.
 
     Args:
         definition: the cell's definition.
         direction: "forward", the definition with its imports and constants, or "backward", the derived adjoint.
         traced: quantities that the forward step returns besides the states, as a second tuple.
+        stage: None; what runs is the text itself.
 
     Returns:
         Python source that `compile_kernel` accepts.
 
     Raises:
-        UnknownNameError: there is no such direction.
+        UnknownNameError: there is no such direction or stage.
     """
+    if stage is not None:
+        raise UnknownNameError(
+            f"cell.source - backend 'eager' has no stage {stage!r}, its one text is Python - leave stage out"
+        )
     if direction == "forward":
         return issue(_forward(definition, traced))
     if direction == "backward":
-        return fetch(f"eager backward {_generator()} {definition.identity}", lambda: _backward(definition))
+        return fetch_text(f"eager backward {_generator()} {definition.identity}", lambda: _backward(definition))
     raise UnknownNameError(f"cell.source - unknown direction {direction!r} - expected 'forward' or 'backward'")
 
 
@@ -162,33 +169,48 @@ def compile_kernel(text: str) -> Callable[..., Any]:
     return step
 
 
+_steps: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
+
+
+def _step(definition: Definition, traced: tuple[str, ...]) -> Callable[..., Any]:
+    """The forward step of a definition, compiled once."""
+    key = definition.identity, traced
+    if key not in _steps:
+        _steps[key] = compile_kernel(source(definition, "forward", traced))
+    return _steps[key]
+
+
+def _gates(definition: Definition, parameters: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Cut stacks into gates; a population's (net, gates * hidden) stands against (net, batch, hidden)."""
+    cut = {}
+    for group in definition.groups:
+        stack = parameters[group.name]
+        if not group.is_matrix and stack.dim() == 2:
+            stack = stack.unsqueeze(-2)
+        parts = stack.chunk(len(group.gates), dim=-2 if group.is_matrix else -1)
+        cut[group.name] = dict(zip(group.gates, parts, strict=True))
+    return cut
+
+
+def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[str]:
+    """Return why a call can not be done: never, this is the reference."""
+    return []
+
+
 def run(
-    step: Callable[..., Any],
+    definition: Definition,
     x: Tensor,
     states: tuple[Tensor, ...],
-    parameters: Mapping[str, Mapping[str, Tensor]],
+    parameters: Mapping[str, Tensor],
     step_inputs: Sequence[Tensor],
     rows: Rows,
     reverse: bool,
-    traced: Sequence[int],
+    traced: Sequence[tuple[str, int]],
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Run one layer in one direction over a sequence.
-
-    Args:
-        step: a compiled forward kernel, with a second tuple of results if `traced`.
-        x: (time, *rows, input).
-        states: the states before the first step, each (*rows, size).
-        parameters: group -> gate -> tensor, as `groups` takes them.
-        step_inputs: each (time, *rows, hidden).
-        rows: lengths and resets.
-        reverse: walk from the last step to the first.
-        traced: the size of each traced quantity.
-
-    Returns:
-        The output (time, *rows, size), the states after the last step, and the traced quantities (time, *rows, size).
-    """
-    time, sizes = x.shape[0], (states[0].shape[-1], *traced)
-    wrapped = groups(parameters)
+    """Run one layer in one direction over a sequence; `carrousel.backends.Backend.run` has arguments and shapes."""
+    step = _step(definition, tuple(name for name, _ in traced))
+    time, sizes = x.shape[0], (states[0].shape[-1], *(size for _, size in traced))
+    wrapped = groups(_gates(definition, parameters))
     inside = rows.within(time)
     x, *step_inputs = (rows.padded(value) for value in (x, *step_inputs))
     kept: list[list[Tensor]] = [[] for _ in sizes]
@@ -200,7 +222,7 @@ def run(
         result = step(x[t], *before, *(s[t] for s in step_inputs), **wrapped)
         new, seen = result if traced else (result if isinstance(result, tuple) else (result,), ())
         new = tuple(s.expand_as(b) for s, b in zip(new, before, strict=True))
-        shown = [new[0], *(_for_each_row(v, x[t], size) for v, size in zip(seen, traced, strict=True))]
+        shown = [new[0], *(_for_each_row(v, x[t], size) for v, size in zip(seen, sizes[1:], strict=True))]
         if active is not None:
             new = _select(active, new, states)
             shown = [torch.where(active, value, 0) for value in shown]

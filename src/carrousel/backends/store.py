@@ -1,7 +1,8 @@
-"""Generated kernels on disk, by content hash: the text that is shown is the text that runs.
+"""Generated kernels on disk, texts and machine code: the text that is shown is the text that runs.
 
-The folder is `$CARROUSEL_CACHE`, else `carrousel` in the user's cache folder. A file that is damaged, foreign or of
-another version is never trusted: the text is generated again. A folder that can not be written costs time, no more.
+The folder is `$CARROUSEL_CACHE`, else `carrousel` in the user's cache folder. A file begins with a hash of its key and
+its content. One that is damaged, foreign or of another version is never trusted: the kernel is generated again. A
+folder that can not be written costs time, no more.
 """
 
 import contextlib
@@ -12,10 +13,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["folder", "entries", "clear", "fetch", "issue", "was_issued"]
+__all__ = ["folder", "entries", "clear", "fetch", "fetch_text", "issue", "was_issued"]
 
 #: The oldest entries are dropped above this many bytes.
-LIMIT = 64 * 2**20
+LIMIT = 256 * 2**20
 
 _issued: set[str] = set()
 
@@ -58,7 +59,27 @@ def clear() -> int:
     return count
 
 
-def fetch(key: str, make: Callable[[], str]) -> str:
+def fetch(key: str, make: Callable[[], bytes]) -> bytes:
+    """Return what is stored under a key, or make, store and return it.
+
+    Args:
+        key: everything that the content depends on; for machine code also the CPU and the compiler.
+        make: generates the content.
+
+    Returns:
+        The content.
+    """
+    stored = None
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
+        stored = _load(folder(), key)
+    if stored is None:
+        stored = make()
+        with contextlib.suppress(OSError, RuntimeError):
+            _save(folder(), key, stored)
+    return stored
+
+
+def fetch_text(key: str, make: Callable[[], str]) -> str:
     """Return the text stored under a key, or make, store and return it.
 
     Args:
@@ -68,55 +89,53 @@ def fetch(key: str, make: Callable[[], str]) -> str:
     Returns:
         The text, issued (`was_issued` knows it).
     """
-    stored = None
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
-        stored = _load(folder(), key)
-    if stored is None:
-        stored = make()
-        with contextlib.suppress(OSError, RuntimeError):
-            _save(folder(), key, stored)
-    return issue(stored)
+    return issue(fetch(key, lambda: make().encode()).decode())
 
 
 def issue(text: str) -> str:
     """Note that a backend wrote this text, and return it."""
-    _issued.add(_digest(text))
+    _issued.add(_digest(text.encode()))
     return text
 
 
 def was_issued(text: str) -> bool:
     """Whether a backend of this process wrote or fetched this text."""
-    return _digest(text) in _issued
+    return _digest(text.encode()) in _issued
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _path(directory: Path, key: str) -> Path:
-    return directory / f"{_digest(key)}.kernel"
+    return directory / f"{_digest(key.encode())}.kernel"
 
 
-def _seal(key: str, text: str) -> str:
-    """What a file of this key and text begins with: a file that was renamed or changed has another one."""
-    return _digest(f"{_digest(key)}\n{text}")
+def _seal(key: str, content: bytes) -> bytes:
+    """What a file of this key and content begins with: a file that was renamed or changed has another one."""
+    return _digest(f"{_digest(key.encode())}\n".encode() + content).encode()
 
 
-def _load(directory: Path, key: str) -> str | None:
+def _load(directory: Path, key: str) -> bytes | None:
     with _path(directory, key).open("rb") as file:
-        if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
-            return None  # kernels run: one that another user wrote is not trusted
-        seal, _, text = file.read().decode(errors="replace").partition("\n")
-    return text if seal == _seal(key, text) else None
+        if not _is_mine(os.fstat(file.fileno())):
+            return None
+        seal, _, content = file.read().partition(b"\n")
+    return content if seal == _seal(key, content) else None
 
 
-def _save(directory: Path, key: str, text: str) -> None:
+def _is_mine(file: os.stat_result) -> bool:
+    """Whether nobody but this user can have written a file: kernels run, those of others are not trusted."""
+    return not hasattr(os, "getuid") or (file.st_uid == os.getuid() and not file.st_mode & 0o022)
+
+
+def _save(directory: Path, key: str, content: bytes) -> None:
     """Write atomically: two processes at once leave one whole file."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=directory, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(f"{_seal(key, text)}\n{text}".encode())
+            file.writelines((_seal(key, content), b"\n", content))
         os.replace(temporary, _path(directory, key))
     except OSError:
         os.unlink(temporary)

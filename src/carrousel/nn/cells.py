@@ -11,9 +11,9 @@ from torch.nn import Module, Parameter
 from carrousel import backends, cells
 from carrousel.backends.rows import Rows
 from carrousel.cell import Cell
-from carrousel.errors import BackendError, OptionError
+from carrousel.errors import OptionError
+from carrousel.nn import choice, operator
 from carrousel.nn import init as initialisers
-from carrousel.nn import operator
 from carrousel.nn.checks import check_backend, check_forget_bias, check_step, states_of
 from carrousel.nn.namesake import Namesake
 from carrousel.nn.torch_layout import Layout, parameter_name
@@ -78,9 +78,7 @@ class _Step(Namesake, Module):
         self.cell, self.backend, self.init, self.forget_bias = cell, backend, init, forget_bias
         self._is_own = cell == self._own_cell()
         if backend == "torch" and not self._is_own:
-            raise BackendError(
-                f"{where} - backend 'torch' can not do the cell {cell.name} - use backend='eager' or 'auto'"
-            )
+            choice.refuse(where, "torch", [f"the cell {cell.name}"])
         self._layout = Layout(cell, self.hidden_size, bias=self.bias)
 
     def _draw(self) -> None:
@@ -106,7 +104,7 @@ class _Step(Namesake, Module):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Take one step; see the class for arguments and shapes."""
-        if self._is_own and operator.can_be(self.backend):
+        if self._namesake_does(input):
             return self._namesake.forward(self, input, hx)
         where, names = type(self).__name__, self.cell.states
         states = () if hx is None else states_of(where, names, hx, takes_tuple=False)
@@ -118,11 +116,21 @@ class _Step(Namesake, Module):
             states = tuple(x.new_full((len(x), self.hidden_size), self.cell.initial[s]) for s in names)
         elif unbatched:
             states = tuple(s.unsqueeze(0) for s in states)
-        backend = backends.names()[0] if self.backend == "auto" else self.backend
-        gates, rows = self._layout.unstack(parameters), Rows(None, None, states)
-        _, new, _ = backends.get(backend).run(self.cell.step(backend), x[None], states, gates, (), rows, False, ())
+        if self.backend == "torch":
+            choice.refuse(where, "torch", ["transforms of torch.func"])
+        definition, stacks = self.cell.definition, self._layout.kernel_parameters(parameters)
+        kernels = backends.get(choice.of_call(where, self.backend, definition, x, ()) or backends.REFERENCE)
+        _, new, _ = kernels.run(definition, x[None], states, stacks, (), Rows(None, None, states), False, ())
         new = tuple(s.squeeze(0) for s in new) if unbatched else new
         return new if len(new) > 1 else new[0]
+
+    def _namesake_does(self, input: object) -> bool:
+        """Whether the namesake's forward does a call, mistaken ones among them."""
+        if not self._is_own or not operator.can_be(self.backend):
+            return False
+        if self.backend == "torch" or not isinstance(input, Tensor):
+            return True
+        return choice.compiled(self.cell.definition, input, ()) is None
 
 
 class LSTMCell(_Step, torch.nn.LSTMCell):

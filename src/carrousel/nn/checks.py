@@ -33,7 +33,7 @@ __all__ = [
 
 
 def check_backend(where: str, backend: str) -> None:
-    """Check the name of a backend: "auto" takes torch's operator where it can do the call, else the best other one."""
+    """Check the name of a backend; "auto" takes the best that can do the call."""
     known = ("auto", "torch", *backends.names())
     if backend not in known:
         raise UnknownNameError(

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carrousel import cells
 from carrousel.cell import Cell
-from carrousel.nn import checks, operator
+from carrousel.nn import checks, choice, operator
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
 from carrousel.nn.namesake import Namesake
@@ -89,7 +89,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
     ) -> Any:
         """Run the layers over a sequence; see the class for arguments and shapes."""
         plain = lengths is None and resets is None and not return_trace and not step_inputs
-        if plain and self._namesake_can():
+        if plain and self._namesake_does(input):
             return self._namesake.forward(self, input, hx)
         return super().forward(
             input, hx, lengths=lengths, resets=resets, return_trace=return_trace, step_inputs=step_inputs
@@ -101,8 +101,14 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
             checks.check_input(self._where, input, self._user_axes(), self.input_size, self._dtype)
         super().check_input(input, batch_sizes)
 
-    def _namesake_can(self) -> bool:
-        return self._is_own and not self.learn_initial_state and operator.can_be(self.backend)
+    def _namesake_does(self, input: object) -> bool:
+        """Whether the namesake's forward does a call, mistaken ones among them."""
+        if not self._is_own or self.learn_initial_state or not operator.can_be(self.backend):
+            return False
+        x = input.data if isinstance(input, PackedSequence) else input
+        if self.backend == "torch" or not isinstance(x, Tensor):
+            return True
+        return choice.compiled(self._layout.cell.definition, x, ()) is None
 
 
 class LSTM(_DropIn, torch.nn.LSTM):

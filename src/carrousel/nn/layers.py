@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from carrousel import backends
 from carrousel.cell import Cell
-from carrousel.errors import BackendError, InputShapeError, InputTypeError
-from carrousel.nn import checks, operator
+from carrousel.errors import InputShapeError, InputTypeError
+from carrousel.nn import checks, choice, operator
 from carrousel.nn import init as initialisers
 from carrousel.nn.saving import GatesBesideWeights
 from carrousel.nn.sequence import Call, run_layers
@@ -65,7 +65,7 @@ class Layers(GatesBesideWeights):
         self.learn_initial_state = checks.flag(where, "learn_initial_state", learn_initial_state)
         self._make_layout()
         if backend == "torch":
-            self._refuse(self._refusals())
+            choice.refuse(where, "torch", self._refusals())
 
     def _make_layout(self) -> None:
         kernel_cell = projected(self.cell) if self.proj_size and not self.cell.definition.projected else self.cell
@@ -302,23 +302,17 @@ class Layers(GatesBesideWeights):
                 reasons.append("a row of length 0")
         return reasons
 
-    def _refuse(self, reasons: list[str]) -> None:
-        if reasons:
-            raise BackendError(
-                f"{self._where} - backend 'torch' can not do {', '.join(reasons)} - use backend='eager' or 'auto'"
-            )
-
     def _backend_of(self, call: Call) -> str:
         """The backend that does a call; the user's, or the best that can."""
-        if self.backend in backends.names():
-            return self.backend
+        found = choice.of_call(self._where, self.backend, self._layout.cell.definition, call.x, call.traced)
+        if found is not None:
+            return found
         reasons = self._refusals(call)
         if self.backend == "torch":
-            self._refuse(reasons)
-            return "torch"
-        if reasons and call.x.is_cuda:
+            choice.refuse(self._where, "torch", reasons)
+        elif reasons and call.x.is_cuda:
             _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
-        return backends.names()[0] if reasons else "torch"
+        return backends.REFERENCE if reasons else "torch"
 
     def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         backend = self._backend_of(call)

@@ -32,7 +32,8 @@ class Recurrent(Layers):
         proj_size: project the output to this size (any size), 0 for none.
         device: where the parameters are made.
         dtype: their type.
-        backend: "auto" takes torch's own operator where it can do the call, else "eager"; or one of these by name.
+        backend: "auto" takes the first that can do the call: on the CPU a compiled one of
+            `carrousel.backends.names()`, then torch's own operator ("torch"), then "eager"; or one of these by name.
         init: an initialiser by name ("torch", "keras", "orthogonal", "identity", "chrono") or function; by default the
             one that the cell's paper asks for, else PyTorch's.
         forget_bias: the forget gate's bias at the start.

@@ -63,7 +63,7 @@ def run_layers(
         `<name>_l<layer>[_reverse]` -> (time, *rows, size).
     """
     cell = layout.cell
-    kernels, step = backends.get(backend), cell.step(backend, traced=call.traced)
+    kernels, traced = backends.get(backend), [(name, layout.kernel_size(name)) for name in call.traced]
     x, traces = call.x, dict[str, Tensor]()
     finals: list[tuple[Tensor, ...]] = []
     for layer in range(num_layers):
@@ -74,14 +74,14 @@ def run_layers(
             k = len(finals)
             rows = Rows(call.lengths, call.resets, _at(k, call.fresh, layout))
             output, after, seen = kernels.run(
-                step,
+                cell.definition,
                 x,
                 _at(k, call.states, layout),
-                layout.unstack(parameters(layer, reverse)),
+                layout.kernel_parameters(parameters(layer, reverse)),
                 call.step_inputs,
                 rows,
                 reverse,
-                [layout.kernel_size(name) for name in call.traced],
+                traced,
             )
             outputs.append(output)
             finals.append(tuple(layout.from_kernel(n, s) for n, s in zip(cell.states, after, strict=True)))

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -159,7 +160,7 @@ class Layout:
                 shapes[group.name] = (rows, self._columns(group, input_size)) if group.is_matrix else (rows,)
         return shapes
 
-    # ------------------------------------------------------------------ from stacks to gates
+    # ------------------------------------------------------------------ from parameters to the kernel's stacks
 
     def gate_slices(self, group: Group) -> dict[str, slice]:
         """Return gate -> its rows in the stack."""
@@ -169,30 +170,35 @@ class Layout:
             start = slices[gate].stop
         return slices
 
-    def unstack(self, parameters: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """Cut stacked parameters into gates, as a kernel takes them.
+    def kernel_parameters(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the stacks that a kernel takes: all gates of every group, each with the same number of rows.
 
-        With blocks, the rows of a shared gate are repeated for each cell of the block, and the columns that a fed-back
-        gate meets are placed in the first copy, zeros elsewhere: else each gate would count block_size times.
+        A parameter that is such a stack is returned itself, not a copy. With blocks, the rows of a shared gate are
+        repeated for each cell of the block, and the columns that a fed-back gate meets are placed in the first copy,
+        zeros elsewhere: else each gate would count block_size times.
 
         Args:
             parameters: group -> ([net,] rows[, columns]).
 
         Returns:
-            group -> gate -> ([net,] hidden[, columns]); a bias that is left out is zero.
+            group -> ([net,] gates * hidden[, columns]), gates in the group's order; a bias that is left out is zero.
         """
         like = next(iter(parameters.values()))
-        cut: dict[str, dict[str, Tensor]] = {}
-        for group in self.cell.groups:
-            slices = self.gate_slices(group)
-            axis = -2 if group.is_matrix else -1
-            gates = {gate: like.new_zeros(()) for gate in group.gates}
-            for gate, rows in slices.items():
-                stack = parameters[group.name]
-                part = stack[..., rows, :] if group.is_matrix else stack[..., rows]
-                gates[gate] = self._expanded(part, group, gate, axis)
-            cut[group.name] = gates
-        return cut
+        return {group.name: self._kernel_stack(group, parameters.get(group.name), like) for group in self.cell.groups}
+
+    def _kernel_stack(self, group: Group, stack: Tensor | None, like: Tensor) -> Tensor:
+        if stack is not None and self.block_size == 1 and len(self.gates(group)) == len(group.gates):
+            return stack
+        rows = self.proj_size if group.rows == OUTPUT else self.hidden_size
+        nets = like.shape[:1] if self.stacked_nets else ()
+        if stack is None:
+            return like.new_zeros(*nets, len(group.gates) * rows)
+        axis = -2 if group.is_matrix else -1
+        parts = dict.fromkeys(group.gates, like.new_zeros(*nets, rows))  # only biases are left out
+        for gate, place in self.gate_slices(group).items():
+            part = stack.narrow(axis, place.start, place.stop - place.start)
+            parts[gate] = self._expanded(part, group, gate, axis)
+        return torch.cat(list(parts.values()), dim=axis)
 
     def _expanded(self, part: Tensor, group: Group, gate: str, axis: int) -> Tensor:
         if self.block_size > 1:
@@ -200,8 +206,6 @@ class Layout:
                 part = part.repeat_interleave(self.block_size, dim=axis)
             if group.is_matrix and self._fed_by_shared_gate(group):
                 part = pad(part.unsqueeze(-1), (0, self.block_size - 1)).flatten(-2)
-        if self.stacked_nets and not group.is_matrix:
-            part = part.unsqueeze(-2)  # (net, hidden) -> (net, 1, hidden), against (net, batch, hidden)
         return part
 
     # ------------------------------------------------------------------ states of blocks

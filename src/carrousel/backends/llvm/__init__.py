@@ -1,1 +1,102 @@
-"""Kernels for CPUs, generated with LLVM."""
+"""The CPU backend: operations -> LLVM IR with explicit vectors -> machine code, for any cell.
+
+Read it as a chapter: `layout` (where everything lies), `packing` and `tile` (the product on registers), `epilogue` (the
+equations, evaluated on the tile's registers), `scan` (the walk over time), `gradients` (what follows it), `sequence`
+(all of it in one call), `threads`. `frame` and `words` are what it is written in, `elementary` its exp and tanh;
+`target` and `kernel` turn the text into machine code, `call` and `operator` bring tensors to it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from carrousel.backends.llvm import operator
+from carrousel.backends.llvm.call import lanes_for
+from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
+from carrousel.backends.llvm.target import host
+from carrousel.backends.rows import Rows
+from carrousel.calculus.notation import Definition
+from carrousel.errors import UnknownNameError
+
+__all__ = ["compile_kernel", "refusals", "run", "source"]
+
+#: What kernels compute in; half precision is computed in float32.
+_DTYPES = {
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+    torch.bfloat16: torch.float32,
+    torch.float16: torch.float32,
+}
+_STAGES = ("ir", "assembly")
+
+
+def source(
+    definition: Definition, direction: str = "forward", traced: Sequence[str] = (), stage: str | None = None
+) -> str:
+    """Return the text of a kernel: float32, as it runs on this machine for layers of many hidden units.
+
+    Args:
+        definition: the cell's definition.
+        direction: "forward", as in training, or "backward".
+        traced: quantities that come back besides the states.
+        stage: "ir" (LLVM IR before optimisation; the default) or "assembly".
+
+    Returns:
+        The text.
+
+    Raises:
+        UnknownNameError: there is no such direction or stage.
+    """
+    if direction not in ("forward", "backward"):
+        raise UnknownNameError(f"cell.source - unknown direction {direction!r} - expected 'forward' or 'backward'")
+    if stage not in (None, *_STAGES):
+        raise UnknownNameError(
+            f"cell.source - backend 'llvm' has no stage {stage!r}, there are {' and '.join(_STAGES)} - name one of them"
+        )
+    isa = host()
+    variant = Variant(direction, True, tuple(traced), "float32", lanes_for(isa, 32, isa.bits), False, isa.name)
+    text = text_of(definition, variant)
+    return assembly_of(text, isa) if stage == "assembly" else text
+
+
+def compile_kernel(text: str) -> bytes:
+    """Turn what `source` returned, and no other text, into an object file for this machine."""
+    return compile_text(text, host())
+
+
+def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[str]:
+    """Return why a call can not be done."""
+    reasons = []
+    if x.device.type != "cpu":
+        reasons.append(f"a tensor on {x.device.type}")
+    if x.dtype not in _DTYPES:
+        reasons.append(f"the dtype {x.dtype}")
+    if torch._C._are_functorch_transforms_active():
+        reasons.append("transforms of torch.func")
+    return reasons
+
+
+def run(
+    definition: Definition,
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    parameters: Mapping[str, Tensor],
+    step_inputs: Sequence[Tensor],
+    rows: Rows,
+    reverse: bool,
+    traced: Sequence[tuple[str, int]],
+) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Run one layer in one direction over a sequence; `carrousel.backends.Backend.run` has arguments and shapes."""
+    dtype, compute = x.dtype, _DTYPES[x.dtype]
+    fresh = [] if rows.resets is None else list(rows.fresh)
+    weights = [parameters[group.name] for group in definition.groups]
+    lists = ([*states], weights, [*step_inputs], fresh)
+    if dtype != compute or any(w.dtype != compute for w in weights):
+        x, lists = x.to(compute), tuple([t.to(compute) for t in part] for part in lists)
+    names = [name for name, _ in traced]
+    results = operator.call(operator.register(definition), x, *lists, rows.lengths, rows.resets, reverse, names)
+    if dtype != compute:
+        results = [r.to(dtype) for r in results]
+    count = 1 + len(states)
+    return results[0], tuple(results[1:count]), tuple(results[count:])

@@ -15,7 +15,7 @@ from carrousel.backends.llvm.target import Isa, host
 from carrousel.backends.llvm.threads import available, team
 from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Definition
 
-__all__ = ["Problem", "backward", "forward"]
+__all__ = ["Problem", "backward", "forward", "saved_shapes"]
 
 #: Multiply-adds below which a second thread costs more than it gives.
 SMALL = 100_000
@@ -78,7 +78,7 @@ class _Block:
         self.units = problem.sizes()
         isa = host()
         bits = 64 if problem.x.dtype == torch.float64 else 32
-        lanes = _lanes(isa, bits, max(self.units[HIDDEN], self.units[OUTPUT]))
+        lanes = lanes_for(isa, bits, max(self.units[HIDDEN], self.units[OUTPUT]))
         name = str(problem.x.dtype).removeprefix("torch.")
         variant = Variant(direction, keep, problem.traced, name, lanes, False, isa.name)
         self.kernel: Kernel = kernel(problem.definition, variant)
@@ -215,7 +215,7 @@ def _nets_and_batch(x: Tensor) -> tuple[int, int]:
     return (x.shape[1], x.shape[2]) if x.dim() == 4 else (1, x.shape[1])
 
 
-def _lanes(isa: Isa, bits: int, units: int) -> int:
+def lanes_for(isa: Isa, bits: int, units: int) -> int:
     """Elements of a register: narrower ones for nets that would leave half of a full one empty."""
     lanes = isa.bits // bits
     while lanes * bits > 128 and units <= lanes // 2:
@@ -264,6 +264,16 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, list[Tensor], list[Te
     output = block.cut(histories[0], definition.size[definition.states[0]], block.time, *problem.rows)
     traces = [_part(block, kept, name, problem) for name in problem.traced]
     return output, finals, traces, [*histories, kept] if keep else []
+
+
+def saved_shapes(problem: Problem) -> list[tuple[int, ...]]:
+    """Return the shapes of what a forward keeps; without padding the first history is the output itself, and empty."""
+    block = _Block(problem, "forward", True)
+    definition, rows = problem.definition, block.nets * block.batch
+    shapes: list[tuple[int, ...]] = [(block.time, rows, block.width[definition.size[s]]) for s in definition.states]
+    if block.width[definition.size[definition.states[0]]] == block.units[definition.size[definition.states[0]]]:
+        shapes[0] = (0,)
+    return [*shapes, (block.time, rows, block.record_size("kept"))]
 
 
 def _part(block: _Block, kept: Tensor, name: str, problem: Problem) -> Tensor:

@@ -147,7 +147,7 @@ def _stage(frame: Frame, number: int) -> Code:
         def start(line: Value, panel: Value) -> list[Value]:
             return list(start_of(frame, code, number, line, panel))
 
-        rows = Rows(operand_of, start, finish, frame.line)
+        rows = Rows(operand_of, start, finish, frame.line, of_a_step=True)
         sweep_rows(code, frame, sweep, packed, a["table"], a["count"], share, rows)
     else:
         with code.loop(0, a["count"], name="row") as row:

@@ -175,4 +175,4 @@ def _project(frame: Frame, code: Code, sweep: Sweep, count: Value) -> None:
             code.store(value, code.at(code.word(line, 1, PTR), place(name, panel)))
 
     share = frame.share(code, frame.panels(code, sweep.size), a["thread"], a["threads"])
-    sweep_rows(code, frame, sweep, packed, a["table"], count, share, Rows(operand, start, finish, 2))
+    sweep_rows(code, frame, sweep, packed, a["table"], count, share, Rows(operand, start, finish, 2, of_a_step=False))

@@ -136,12 +136,14 @@ class Rows:
         start: (line, panel) -> the accumulators to begin with.
         finish: (line, panel, accumulators, whether the call is the only one) -> None.
         line: words in a line of the table.
+        of_a_step: whether the lines are those of one step: a batch of one is then a single row, with its own tile.
     """
 
     operand: Callable[[Value, int], Value]
     start: Callable[[Value, Value], Registers]
     finish: Callable[[Value, Value, Registers, bool], None]
     line: int
+    of_a_step: bool
 
 
 def sweep_rows(
@@ -172,28 +174,37 @@ def _sweep_panel(
 ) -> None:
     """All rows of one group of panels, in tiles of nearly the same size."""
     builder = code.builder
-    whole, single, after = (code.function.append_basic_block(n) for n in ("tiles", "single_row", "rows_done"))
-    builder.cbranch(frame.is_argument(code, "batch", "==", 1), single, whole)
-    builder.position_at_end(single)
-    with code.when(code.compare(count, ">", 0)):
-        sets = max(1, min(4, frame.accumulators // (shape.panels * shape.sums)))
-        sets = {3: 2}.get(sets, sets)
-        _tile(code, frame, sweep, packed, [table], panel, shape, rows, sets)
-    builder.branch(after)
-    builder.position_at_end(whole)
+    if rows.of_a_step:
+        with builder.if_else(frame.is_argument(code, "batch", "==", 1)) as (single, several):
+            with single, code.when(code.compare(count, ">", 0)):
+                sets = max(n for n in (1, 2, 4) if n == 1 or n * shape.panels * shape.sums <= frame.accumulators)
+                _tile(code, frame, sweep, packed, [table], panel, shape, rows, sets)
+            with several:
+                _tiles(code, frame, sweep, packed, table, count, panel, shape, rows)
+    else:
+        _tiles(code, frame, sweep, packed, table, count, panel, shape, rows)
+
+
+def _tiles(
+    code: Code, frame: Frame, sweep: Sweep, packed: Value, table: Value, count: Value, panel: Value, shape: Tiling, rows: Rows
+) -> None:
+    """Tiles of nearly the same size, as many as are needed."""
+    builder = code.builder
     tiles = code.div(code.add(count, shape.rows - 1), shape.rows)
-    at = code.variable(I64, code.mul(0))
+    at = code.variable(I64)
+    builder.store(code.mul(0), at)
     with code.loop(0, tiles, name="tile") as tile:
-        left = code.sub(count, builder.load(at, typ=I64))
-        size = code.div(code.add(left, code.sub(code.sub(tiles, tile), 1)), code.sub(tiles, tile))
         first = builder.load(at, typ=I64)
+        left = code.sub(tiles, tile)
+        size = code.div(code.add(code.sub(count, first), code.sub(left, 1)), left)
         builder.store(code.add(first, size), at)
         line = code.word_at(table, code.mul(first, rows.line))
-        _switch(code, size, shape.rows, lambda n: _tile(
-            code, frame, sweep, packed, [code.word_at(line, m * rows.line) for m in range(n)], panel, shape, rows, 1
-        ))
-    builder.branch(after)
-    builder.position_at_end(after)
+
+        def body(n: int, line: Value = line) -> None:
+            lines = [code.word_at(line, m * rows.line) for m in range(n)]
+            _tile(code, frame, sweep, packed, lines, panel, shape, rows, 1)
+
+        _switch(code, size, shape.rows, body)
 
 
 def _switch(code: Code, value: Value, most: int, body: Callable[[int], None]) -> None:
