@@ -55,7 +55,7 @@ def source(
             f"cell.source - backend 'llvm' has no stage {stage!r}, there are {' and '.join(_STAGES)} - name one of them"
         )
     isa = host()
-    variant = Variant(direction, True, tuple(traced), "float32", lanes_for(isa, 32, isa.bits), False, isa.name)
+    variant = Variant(direction, True, tuple(traced), "float32", lanes_for(isa, 32, isa.bits), False, False, (), isa.name)
     text = text_of(definition, variant)
     return assembly_of(text, isa) if stage == "assembly" else text
 

@@ -80,13 +80,14 @@ class _Block:
         bits = 64 if problem.x.dtype == torch.float64 else 32
         lanes = lanes_for(isa, bits, max(self.units[HIDDEN], self.units[OUTPUT]))
         name = str(problem.x.dtype).removeprefix("torch.")
-        variant = Variant(direction, keep, problem.traced, name, lanes, False, isa.name)
-        self.kernel: Kernel = kernel(problem.definition, variant)
-        self.layout: Layout = self.kernel.layout
         self.lanes = lanes
         self.panels = {size: -(-count // lanes) for size, count in self.units.items()}
         self.width = {size: count * lanes for size, count in self.panels.items()}
         self.time, self.nets, self.batch = len(problem.x), *_nets_and_batch(problem.x)
+        wide = tuple(size for size, count in self.panels.items() if count and count % 4 == 0)
+        variant = Variant(direction, keep, problem.traced, name, lanes, False, self.batch == 1, wide, isa.name)
+        self.kernel: Kernel = kernel(problem.definition, variant)
+        self.layout: Layout = self.kernel.layout
         self.values: dict[str, int] = {}
         self.held: list[Tensor] = []
         self._sizes()
@@ -387,7 +388,8 @@ def _gradient_scratch(block: _Block) -> None:
         group = layout.definition.group(job.group)
         here = -(-block.units[str(group.columns)] // ROWS) * ROWS
         columns = max(columns, here)
-        sums = max(sums, here * len(job.adjoints) * block.width[layout.size(job.adjoints[0][1])])
+        registers = len(job.adjoints) * block.panels[layout.size(job.adjoints[0][1])]
+        sums = max(sums, here * -(-registers // REGISTERS) * REGISTERS * block.lanes)
     values["gradient_columns"], values["gradient_size"] = columns, sums
     block.scratch("gradient_rows", block.threads * 2 * BLOCK, torch.int64)
     block.scratch("gradient_operands", block.threads * BLOCK * columns)

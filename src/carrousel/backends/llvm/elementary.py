@@ -81,12 +81,12 @@ _FORMATS = {
     ),
 }
 
-# In float32, tanh(a) = (a + a**3 * P(a**2)) / (1 + a**2 * Q(a**2)) for 0 <= a <= 9, by Lawson's algorithm; then moved
-# by some 1e-4 in the directions that keep the quotient, to where the roundings of float32 add up least. Above 9 the
-# quotient exceeds 1.
+# tanh(a / 2) = a / 2 * (1 + u * P(u)) / Q(u) with u = a**2, in float32, by Lawson's algorithm for the error of tanh(a);
+# and from where on tanh(a) is taken to be 1.
 _TANH = (
-    (0.13407938, 0.0035273873, 2.1125074e-05, 1.4058597e-08),
-    (0.46741256, 0.025998412, 3.3373188e-04, 8.0667814e-07),
+    (0.0297986125, 0.000114795942),
+    (1.0, 0.113131915, 0.00120915457, 1.24058912e-6),
+    8.6,
 )
 # fmt: on
 
@@ -186,7 +186,7 @@ class _Lanes:
 
 
 def _sigmoid(a: _Lanes) -> _Lanes:
-    """Return 1 / (1 + exp(-a)) as (E + r) / (E + r + 2**n * (E - r)), in sums whose terms do not wait for each other."""
+    """Return 1 / (1 + exp(-a)) as (E + r) / (E + r + 2**n * (E - r)), in sums of terms that are early."""
     limit = math.log(2) * a.format.bias
     r, n = _reduced(a.at_most(limit), -1)
     power, square = n.power_of_two(), r * r
@@ -197,18 +197,30 @@ def _sigmoid(a: _Lanes) -> _Lanes:
 
 
 def _tanh(a: _Lanes) -> _Lanes:
-    """Return the tangent of |a|, with a's sign."""
+    return _tanh_by_halves(a) if a.format.bits == 32 else _tanh_by_exp(a)
+
+
+def _tanh_by_halves(a: _Lanes) -> _Lanes:
+    """Return 2 * t / (1 + t**2) with the rational t = tanh(a / 2) = m / (2 * d): roundings in t matter the less near 1.
+
+    It is the faster one, but float64 would need long polynomials.
+    """
+    p, q, one = _TANH
+    square = a * a
+    m = a + (a * square) * _polynomial(square, p)
+    d = _polynomial(square, q)
+    value = (m * d) / (d * d + m * (m * 0.25))
+    return a.lanes(1.0).intrinsic("copysign", a).where(square.compare(">", one**2), value)
+
+
+def _tanh_by_exp(a: _Lanes) -> _Lanes:
+    """Return (exp(2 * a) - 1) / (exp(2 * a) + 1) for exp(2 * a) = 2**n * (E + r) / (E - r)."""
     size = a.intrinsic("fabs").at_most(20.0)  # 1 from there
-    if a.format.bits == 32:  # no exponential: faster by a quarter, and as accurate
-        square = size * size
-        p, q = (_polynomial(square, coefficients) for coefficients in _TANH)
-        above, below = size + (size * square) * p, 1 + square * q
-    else:  # (2**n * (E + r) - (E - r)) / (2**n * (E + r) + (E - r))
-        r, n = _reduced(size + size)
-        power, square = n.power_of_two(), r * r
-        less, more, even = power - 1, power + 1, _polynomial(square, a.format.coth)
-        above = (2 * less + more * r) + (less * square) * even
-        below = (2 * more + less * r) + (more * square) * even
+    r, n = _reduced(size + size)
+    power, square = n.power_of_two(), r * r
+    less, more, even = power - 1, power + 1, _polynomial(square, a.format.coth)
+    above = (2 * less + more * r) + (less * square) * even
+    below = (2 * more + less * r) + (more * square) * even
     return (above.at_most(below) / below).intrinsic("copysign", a)
 
 
@@ -255,7 +267,7 @@ def _log(a: _Lanes) -> _Lanes:
     n, rest = _decomposed(a)
     high, low = a.format.ln2
     value = n * high + (_log1p(rest) + n * low)
-    special = a.where(a.compare(">", 0.0), math.nan).where(a.compare("!=", 0.0), -math.inf)
+    special = a.lanes(-math.inf).where(a.compare("==", 0.0), a.where(a.compare(">", 0.0), math.nan))
     return value.where(a.builder.and_(a.compare(">", 0.0), a.compare("<", math.inf)), special)
 
 

@@ -30,7 +30,9 @@ def equations(frame: Frame, number: int) -> Code:
     stage = frame.layout.program.stages[number]
     arguments = {"arguments": PTR, "line": PTR, "net": I64, "panel": I64}
     arguments |= {f"sum_{k}": frame.vector for k in range(len(stage.sums))}
-    code = Code(frame.module, f"{frame.layout.definition.name}.{frame.layout.direction}.{number}", arguments, frame.vector)
+    name = f"{frame.layout.definition.name}.{frame.layout.direction}.{number}"
+    # one copy for all tiles; a single row has one tile, and its latency counts
+    code = Code(frame.module, name, arguments, frame.vector, inlined=frame.single or not stage.sums)
     _Equations(code, frame, stage, number).write()
     code.done()
     return code

@@ -22,6 +22,8 @@ class Frame:
         vector: one register.
         registers: how many the machine has.
         nets: whether the lanes hold networks instead of hidden units.
+        single: whether the batch is a single row.
+        wide: the sizes whose panels come in fours.
         module: what is written.
     """
 
@@ -29,6 +31,8 @@ class Frame:
     vector: ir.VectorType
     registers: int
     nets: bool
+    single: bool
+    wide: tuple[str, ...]
     module: ir.Module
     elementary: Elementary = field(init=False)
 
@@ -45,6 +49,10 @@ class Frame:
     def accumulators(self) -> int:
         """How many registers a tile may accumulate in; the others hold its operands."""
         return self.registers * 3 // 4
+
+    def panels_at_once(self, size: str, sums: int) -> int:
+        """How many panels a tile spans: four if one alone has too few registers for a tile."""
+        return 4 if size in self.wide and sums == 1 else 1
 
     def function(
         self, name: str, *integers: str, pointers: Iterable[str] = (), inlined: bool | None = None, **options: object

@@ -13,7 +13,7 @@ from llvmlite import ir
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.layout import Layout
 from carrousel.backends.llvm.scan import is_first, is_reset, length_of, previous_row, rows_in_all
-from carrousel.backends.llvm.tile import Operand, accumulate
+from carrousel.backends.llvm.tile import Operand, Tile, accumulate
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
 
 __all__ = ["BLOCK", "REGISTERS", "ROWS", "jobs_of", "write_gradients"]
@@ -43,7 +43,8 @@ def jobs_of(layout: Layout) -> list[Job]:
 
 def write_gradients(frame: Frame) -> Code:
     """Write the function `(arguments, thread, threads)` that adds to the parameters' gradients."""
-    written = [_write_job(frame, k, job) for k, job in enumerate(jobs_of(frame.layout))]
+    parts = _pack_operands(frame), _write_tile(frame)
+    written = [_write_job(frame, k, job, *parts) for k, job in enumerate(jobs_of(frame.layout))]
     sums = _write_vectors(frame)
     code = frame.function("gradients", "thread", "threads")
     a, groups = code.arguments, frame.word(code, "groups")
@@ -111,7 +112,7 @@ def _operand(frame: Frame, code: Code, name: str, t: Value, b: Value, row: Value
 # ---------------------------------------------------------------------- outer products
 
 
-def _write_job(frame: Frame, number: int, job: Job) -> Code:
+def _write_job(frame: Frame, number: int, job: Job, pack: Code, add: Code) -> Code:
     """Write the gradients of one job for one network and a share of the registers."""
     layout = frame.layout
     code = _function(frame, f"gradient_{number}_{job.group}")
@@ -120,8 +121,9 @@ def _write_job(frame: Frame, number: int, job: Job) -> Code:
     element = frame.lanes if frame.nets else 1
     panels = frame.panels(code, layout.size(job.adjoints[0][1]))
     padded = code.mul(code.div(code.add(columns, ROWS - 1), ROWS), ROWS)
-    all_registers = code.mul(panels, len(job.adjoints))
-    start, stop = frame.share(code, all_registers, a["share"], a["shares"])
+    tiles = code.div(code.add(code.mul(panels, len(job.adjoints)), REGISTERS - 1), REGISTERS)
+    first, last = frame.share(code, tiles, a["share"], a["shares"])
+    start, stop, all_registers = (code.mul(n, REGISTERS) for n in (first, last, tiles))
     alone = code.compare(a["shares"], "==", 1)
     sums = code.at(
         frame.pointer(code, "gradient_sums"),
@@ -131,14 +133,14 @@ def _write_job(frame: Frame, number: int, job: Job) -> Code:
     operands = _scratch(frame, code, "gradient_operands", code.mul(frame.word(code, "gradient_columns"), BLOCK * element))
     panel = _scratch(frame, code, "gradient_panel", code.mul(REGISTERS * BLOCK * frame.lanes))
     steps = code.mul(frame.word(code, "time"), frame.word(code, "batch"))
-    pack = _pack_operands(frame, number)
     with code.loop(0, steps, BLOCK, "block") as block:
         table, count = _rows(frame, code, job.operand, block, code.least(code.add(block, BLOCK), steps))
         code.call(pack, a["arguments"], table, operands, count, columns)
-        for width, first, last in _thirds(code, start, stop):
-            with code.loop(first, last, width, "register") as register:
-                _pack_adjoints(frame, code, job, table, count, panel, register, width, panels)
-                _add_block(frame, code, operands, panel, sums, count, padded, all_registers, register, width)
+        with code.loop(start, stop, REGISTERS, "register") as register:
+            _pack_adjoints(frame, code, job, table, count, panel, register, panels)
+            at = code.at(sums, code.mul(register, frame.lanes))
+            code.call(add, a["arguments"], operands, panel, at, count, padded, all_registers)
+    stop = code.least(stop, code.mul(panels, len(job.adjoints)))
     _unpack(frame, code, job, sums, (rows, columns), all_registers, panels, (start, stop))
     code.done()
     return code
@@ -149,23 +151,14 @@ def _shape(frame: Frame, code: Code, job: Job) -> tuple[Value, Value]:
     return frame.units(code, group.rows), frame.units(code, str(group.columns))
 
 
-def _thirds(code: Code, start: Value, stop: Value) -> Sequence[tuple[int, Value, Value]]:
-    """A range in steps of the tile's width, and what is left over one by one."""
-    left = code.builder.urem(code.sub(stop, start), ir.Constant(I64, REGISTERS))
-    whole = code.sub(stop, left)
-    return ((REGISTERS, start, whole), (1, whole, stop))
-
-
 def _clear(frame: Frame, code: Code, sums: Value, padded: Value, registers: Value, start: Value, stop: Value) -> None:
     with code.loop(0, padded, name="row") as row, code.loop(start, stop, name="register") as register:
         code.store(code.zero, code.at(sums, code.mul(code.add(code.mul(row, registers), register), frame.lanes)))
 
 
-def _pack_operands(frame: Frame, number: int) -> Code:
+def _pack_operands(frame: Frame) -> Code:
     """Write the function that packs a block's operands as [rows of the tile][step][8]."""
-    code = frame.function(
-        f"pack_operands_{number}", "count", "columns", pointers=("table", "target"), inlined=False
-    )
+    code = frame.function("pack_operands", "count", "columns", pointers=("table", "target"), inlined=False)
     a = code.arguments
     eight = ir.VectorType(code.scalar, ROWS)
     element = frame.lanes if frame.nets else 1
@@ -204,6 +197,7 @@ def _packed_at(code: Code, target: Value, tile: Value, count: Value, step: Value
 
 def _adjoint_at(frame: Frame, code: Code, job: Job, register: Value, panels: Value) -> Value:
     """The elements that stand before a register of the job's adjoints in their record."""
+    register = code.least(register, code.sub(code.mul(panels, len(job.adjoints)), 1))  # the last tile may have room
     gate = code.div(register, panels)
     offset: Value = code.mul(0)
     for k, (_, name) in enumerate(job.adjoints):
@@ -213,38 +207,35 @@ def _adjoint_at(frame: Frame, code: Code, job: Job, register: Value, panels: Val
 
 
 def _pack_adjoints(
-    frame: Frame, code: Code, job: Job, table: Value, count: Value, target: Value, register: Value, width: int, panels: Value
+    frame: Frame, code: Code, job: Job, table: Value, count: Value, target: Value, register: Value, panels: Value
 ) -> None:
     """Bring some registers of a block's adjoints side by side."""
-    offsets = [_adjoint_at(frame, code, job, code.add(register, w), panels) for w in range(width)]
+    offsets = [_adjoint_at(frame, code, job, code.add(register, w), panels) for w in range(REGISTERS)]
     with code.loop(0, count, name="step") as step:
         source = code.word(table, code.mul(step, 2), PTR)
         for w, offset in enumerate(offsets):
             value = code.load(code.at(source, offset))
-            code.store(value, code.at(target, code.mul(step, width * frame.lanes), w * frame.lanes))
+            code.store(value, code.at(target, code.mul(step, REGISTERS * frame.lanes), w * frame.lanes))
 
 
-def _add_block(
-    frame: Frame, code: Code, operands: Value, panel: Value, sums: Value, count: Value, padded: Value, registers: Value, register: Value, width: int
-) -> None:
-    """Add the outer products of one block, tile by tile."""
-    element = frame.lanes if frame.nets else 1
-    with code.loop(0, padded, ROWS, "row") as row:
-        base = code.at(operands, code.mul(row, count, element))
-        start = [code.zero] * (ROWS * width)
-        total = _outer(code, frame, base, panel, count, start, width)
+def _write_tile(frame: Frame) -> Code:
+    """Write the function that adds the outer products of one block to three registers of every column's sums."""
+    integers, pointers = ("count", "columns", "registers"), ("operands", "panel", "sums")
+    code = frame.function("add_outer", *integers, pointers=pointers, inlined=False)
+    a, element = code.arguments, frame.lanes if frame.nets else 1
+    with code.loop(0, a["columns"], ROWS, "column") as column:
+        base = code.at(a["operands"], code.mul(column, a["count"], element))
+        rows = [code.at(base, m * element) for m in range(ROWS)]
+        start = [code.zero] * (ROWS * REGISTERS)
+        operand = Operand(rows, [a["panel"]], a["count"], ROWS)
+        total = accumulate(code, frame, start, [operand], Tile(ROWS, 1, REGISTERS))
         for m in range(ROWS):
-            for w in range(width):
-                at = code.add(code.mul(code.add(row, m), registers), register, w)
-                address = code.at(sums, code.mul(at, frame.lanes))
-                code.store(code.builder.fadd(code.load(address), total[m * width + w]), address)
-
-
-def _outer(
-    code: Code, frame: Frame, operands: Value, panel: Value, count: Value, start: list[Value], width: int
-) -> list[Value]:
-    rows = [code.at(operands, m * (frame.lanes if frame.nets else 1)) for m in range(ROWS)]
-    return accumulate(code, frame, start, [Operand(rows, [panel], count, ROWS)], width, 1)
+            for w in range(REGISTERS):
+                at = code.add(code.mul(code.add(column, m), a["registers"]), w)
+                address = code.at(a["sums"], code.mul(at, frame.lanes))
+                code.store(code.builder.fadd(code.load(address), total[m * REGISTERS + w]), address)
+    code.done()
+    return code
 
 
 def _unpack(

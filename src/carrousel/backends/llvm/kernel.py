@@ -42,6 +42,8 @@ class Variant:
         dtype: "float32" or "float64".
         lanes: elements of a register.
         nets: whether the lanes hold networks.
+        single: whether the batch is a single row.
+        wide: the sizes whose panels come in fours.
         isa: the instruction set's name.
     """
 
@@ -51,6 +53,8 @@ class Variant:
     dtype: str
     lanes: int
     nets: bool
+    single: bool
+    wide: tuple[str, ...]
     isa: str
 
 
@@ -134,7 +138,7 @@ def text_of(definition: Definition, variant: Variant) -> str:
     module = ir.Module(definition.name)
     module.triple = machine(isa).triple
     vector = ir.VectorType(_SCALARS[variant.dtype], variant.lanes)
-    write_sequence(Frame(layout, vector, isa.registers, variant.nets, module))
+    write_sequence(Frame(layout, vector, isa.registers, variant.nets, variant.single, variant.wide, module))
     return issue(str(module))
 
 

@@ -132,28 +132,31 @@ def _stage(frame: Frame, number: int) -> Code:
         _mean(frame, code, number, name, operand)
     share = frame.share(code, frame.panels(code, stage.size), a["thread"], a["threads"])
 
-    def finish(line: Value, panel: Value, sums: list[Value], alone: bool) -> None:
-        code.call(evaluate, a["arguments"], line, a["net"], panel, *sums, inlined=alone)
+    def finish(line: Value, panel: Value, sums: list[Value]) -> None:
+        code.call(evaluate, a["arguments"], line, a["net"], panel, *sums)
 
     if sweep is not None:
         packed = code.at(
             frame.pointer(code, f"packed.{sweep.name}"), code.mul(a["net"], packed_size(frame, code, sweep))
         )
 
+        def place(term: int) -> tuple[str, tuple[int, int]]:
+            return layout.place(sweep.terms[term][0], number)
+
         def operand_of(line: Value, term: int) -> Value:
-            field, before = layout.place(sweep.terms[term][0], number)
+            field, before = place(term)
             return code.at(frame.field_of(code, line, field), frame.extent(code, before))
 
         def start(line: Value, panel: Value) -> list[Value]:
             return list(start_of(frame, code, number, line, panel))
 
-        rows = Rows(operand_of, start, finish, frame.line, of_a_step=True)
+        rows = Rows(operand_of, place, start, finish, frame.line, frame.single)
         sweep_rows(code, frame, sweep, packed, a["table"], a["count"], share, rows)
     else:
         with code.loop(0, a["count"], name="row") as row:
             line = code.word_at(a["table"], code.mul(row, frame.line))
             with code.loop(*share, name="panel") as panel:
-                finish(line, panel, [], False)
+                finish(line, panel, [])
     frame.barrier(code, a["threads"])
     code.done()
     return code

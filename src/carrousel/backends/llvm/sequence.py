@@ -162,17 +162,19 @@ def _project(frame: Frame, code: Code, sweep: Sweep, count: Value) -> None:
         before = frame.extent(code, record.before(name)) if record else code.mul(0)
         return code.add(before, code.mul(panel, frame.lanes))
 
+    def place_of(term: int) -> tuple[str, tuple[int, int]]:
+        return ("adjoints", layout.adjoints.before(sweep.terms[term][0])) if layout.is_backward else ("", (0, 0))
+
     def operand(line: Value, term: int) -> Value:
-        source = code.word(line, 0, PTR)
-        return code.at(source, frame.extent(code, layout.adjoints.before(sweep.terms[term][0]))) if not record else source
+        return code.at(code.word(line, 0, PTR), frame.extent(code, place_of(term)[1]))
 
     def start(line: Value, panel: Value) -> list[Value]:
         biased = {c.name for c in layout.program.columns if c.biases}
         return [code.load(code.at(begin, place(s, panel))) if s in biased else code.zero for s in sweep.sums]
 
-    def finish(line: Value, panel: Value, sums: list[Value], alone: bool) -> None:
+    def finish(line: Value, panel: Value, sums: list[Value]) -> None:
         for name, value in zip(sweep.sums, sums, strict=True):
             code.store(value, code.at(code.word(line, 1, PTR), place(name, panel)))
 
     share = frame.share(code, frame.panels(code, sweep.size), a["thread"], a["threads"])
-    sweep_rows(code, frame, sweep, packed, a["table"], count, share, Rows(operand, start, finish, 2, of_a_step=False))
+    sweep_rows(code, frame, sweep, packed, a["table"], count, share, Rows(operand, place_of, start, finish, 2, False))

@@ -5,8 +5,9 @@ each register of units. A tile is as many rows as the registers hold; what is le
 is no slow last row. A single row has too few accumulators to keep the multipliers busy: it splits k over several sets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from llvmlite import ir
 
@@ -14,107 +15,85 @@ from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.layout import Sweep
 from carrousel.backends.llvm.words import I32, I64, Code, Value
 
-__all__ = ["Operand", "Rows", "Tiling", "accumulate", "sweep_rows"]
+__all__ = ["Operand", "Rows", "accumulate", "sweep_rows"]
 
 Registers = list[Value]
 
 
 @dataclass(frozen=True)
 class Operand:
-    """One term of a sweep: the operand of every row of the tile, and its weights for every panel."""
+    """What a tile multiplies.
+
+    Attributes:
+        rows: the address of every row's operand.
+        panels: the address of every panel's weights.
+        count: how many k.
+        step: elements from one k of a row to the next.
+        repeats: how many operands of `count` follow each other in every row...
+        stride: ...so many elements apart; their weights follow each other without a gap.
+    """
 
     rows: Sequence[Value]
     panels: Sequence[Value]
     count: Value
-    step: int = 1  # elements from one k of a row to the next
+    step: int = 1
+    repeats: int = 1
+    stride: Value | None = None
 
 
 @dataclass(frozen=True)
-class Tiling:
-    """The shape of a sweep's tiles: `rows` x `panels` of `sums` registers each."""
+class Tile:
+    """The shape of a tile: `rows` x `panels` of `sums` registers each, in `sets` that share k."""
 
     rows: int
     panels: int
     sums: int
-
-    @classmethod
-    def of(cls, frame: Frame, sums: int) -> "Tiling":
-        """Choose the largest tile that the registers hold: several panels if one has few sums."""
-        panels = max(1, min(4, frame.accumulators // 6) // sums)
-        return cls(max(1, min(8, frame.accumulators // (panels * sums))), panels, sums)
+    sets: int = 1
 
 
-def accumulate(code: Code, frame: Frame, start: Registers, operands: Sequence[Operand], sums: int, sets: int) -> Registers:
-    """Add all terms to the accumulators of a tile.
+def accumulate(code: Code, frame: Frame, start: Registers, operands: Sequence[Operand], tile: Tile) -> Registers:
+    """Add the products of all operands to the accumulators of a tile.
 
     Args:
         code: where to write.
         frame: of the module.
         start: the accumulators, row by row, panel by panel, sum by sum.
-        operands: the terms.
-        sums: accumulators of a row and panel.
-        sets: how many sets of accumulators share k.
+        operands: what is multiplied.
+        tile: its shape.
 
     Returns:
         The accumulators.
     """
-    total = [start, *([code.zero] * len(start) for _ in range(sets - 1))]
+    sets = [[code.variable(code.vector) for _ in start] for _ in range(tile.sets)]
+    for k, registers in enumerate(sets):
+        for register, value in zip(registers, start, strict=True):
+            code.builder.store(code.zero if k else value, register)
     for operand in operands:
-        whole = operand.count
-        if sets > 1:
-            whole = code.builder.and_(operand.count, ir.Constant(I64, -sets))
-        total = _loop(code, frame, total, operand, sums, code.mul(0), whole)
-        if sets > 1:
-            total[:1] = _loop(code, frame, total[:1], operand, sums, whole, operand.count)
+        with _repeated(code, tile, operand) as (rows, panels):
+            here = Operand(rows, panels, operand.count, operand.step)
+            whole = code.builder.and_(operand.count, ir.Constant(I64, -tile.sets))
+            with code.loop(0, whole, tile.sets, "k") as k:
+                for s, registers in enumerate(sets):
+                    _multiply(code, frame, registers, here, tile.sums, code.add(k, s))
+            if tile.sets > 1:
+                with code.loop(whole, operand.count, name="k") as k:
+                    _multiply(code, frame, sets[0], here, tile.sums, k)
+    total = [[code.builder.load(register, typ=code.vector) for register in registers] for registers in sets]
     while len(total) > 1:
         pairs = zip(total[::2], total[1::2], strict=True)
         total = [[code.builder.fadd(a, b) for a, b in zip(x, y, strict=True)] for x, y in pairs]
     return total[0]
 
 
-def _loop(
-    code: Code, frame: Frame, total: list[Registers], operand: Operand, sums: int, start: Value, stop: Value
-) -> list[Registers]:
-    """The loop over k, one k for each set at a time."""
-    builder, sets = code.builder, len(total)
-    before = builder.block
-    body, after = code.function.append_basic_block("k"), code.function.append_basic_block("k_done")
-    builder.cbranch(code.compare(start, "<", stop), body, after)
-    builder.position_at_end(body)
-    k = builder.phi(I64, name="k")
-    carried = [[builder.phi(code.vector) for _ in registers] for registers in total]
-    result = [
-        _multiply(code, frame, registers, operand, sums, code.add(k, s)) for s, registers in enumerate(carried)
-    ]
-    following = code.add(k, sets)
-    builder.cbranch(code.compare(following, "<", stop), body, after)
-    end = builder.block
-    k.add_incoming(start, before)
-    k.add_incoming(following, end)
-    builder.position_at_end(after)
-    left: list[Registers] = []
-    for registers, phis, news in zip(total, carried, result, strict=True):
-        left.append([builder.phi(code.vector) for _ in registers])
-        for old, phi, new, out in zip(registers, phis, news, left[-1], strict=True):
-            phi.add_incoming(old, before)
-            phi.add_incoming(new, end)
-            out.add_incoming(old, before)
-            out.add_incoming(new, end)
-    return left
-
-
-def _multiply(code: Code, frame: Frame, registers: Registers, operand: Operand, sums: int, k: Value) -> Registers:
+def _multiply(code: Code, frame: Frame, registers: Registers, operand: Operand, sums: int, k: Value) -> None:
     """One k: the weights of every panel, each element of the operand, their products."""
     offset = code.mul(k, sums * frame.lanes)
-    weights = [
-        code.load(code.at(panel, offset, s * frame.lanes)) for panel in operand.panels for s in range(sums)
-    ]
-    result = []
+    weights = [code.load(code.at(panel, offset, s * frame.lanes)) for panel in operand.panels for s in range(sums)]
     for m, row in enumerate(operand.rows):
         element = _element(code, frame, row, code.mul(k, operand.step))
-        part = registers[m * len(weights) : (m + 1) * len(weights)]
-        result += [code.multiply_add(element, w, r) for w, r in zip(weights, part, strict=True)]
-    return result
+        for register, weight in zip(registers[m * len(weights) :], weights, strict=False):
+            total = code.builder.load(register, typ=code.vector)
+            code.builder.store(code.multiply_add(element, weight, total), register)
 
 
 def _element(code: Code, frame: Frame, row: Value, k: Value) -> Value:
@@ -122,6 +101,28 @@ def _element(code: Code, frame: Frame, row: Value, k: Value) -> Value:
     if frame.nets:
         return code.load(code.at(row, code.mul(k, frame.lanes)))
     return code.splat(code.load_scalar(code.at(row, k)))
+
+
+class _repeated:  # noqa: N801
+    """The loop over operands that follow each other; gives the addresses of the current one."""
+
+    def __init__(self, code: Code, tile: Tile, operand: Operand) -> None:
+        self.code, self.tile, self.operand = code, tile, operand
+        self.loop = code.loop(0, operand.repeats, name="term") if operand.repeats > 1 else None
+
+    def __enter__(self) -> tuple[Sequence[Value], Sequence[Value]]:
+        code, operand = self.code, self.operand
+        if self.loop is None:
+            return operand.rows, operand.panels
+        number = self.loop.__enter__()
+        assert operand.stride is not None
+        step = code.mul(number, operand.stride)
+        weights = code.mul(number, operand.count, self.tile.sums * code.lanes)
+        return [code.at(row, step) for row in operand.rows], [code.at(panel, weights) for panel in operand.panels]
+
+    def __exit__(self, *error: object) -> None:
+        if self.loop is not None:
+            self.loop.__exit__(None, None, None)
 
 
 # ---------------------------------------------------------------------- the sweep
@@ -133,21 +134,30 @@ class Rows:
 
     Attributes:
         operand: (line, k-th term) -> address of the term's operand.
+        place: k-th term -> where it lies; terms whose places follow each other are one loop. None for a term alone.
         start: (line, panel) -> the accumulators to begin with.
-        finish: (line, panel, accumulators, whether the call is the only one) -> None.
+        finish: (line, panel, accumulators) -> None.
         line: words in a line of the table.
-        of_a_step: whether the lines are those of one step: a batch of one is then a single row, with its own tile.
+        single: whether there is one line only.
     """
 
     operand: Callable[[Value, int], Value]
+    place: Callable[[int], tuple[str, tuple[int, int]]]
     start: Callable[[Value, Value], Registers]
-    finish: Callable[[Value, Value, Registers, bool], None]
+    finish: Callable[[Value, Value, Registers], None]
     line: int
-    of_a_step: bool
+    single: bool
 
 
 def sweep_rows(
-    code: Code, frame: Frame, sweep: Sweep, packed: Value, table: Value, count: Value, share: tuple[Value, Value], rows: Rows
+    code: Code,
+    frame: Frame,
+    sweep: Sweep,
+    packed: Value,
+    table: Value,
+    count: Value,
+    share: tuple[Value, Value],
+    rows: Rows,
 ) -> None:
     """Compute the sums of a sweep for all lines of a table and a range of panels.
 
@@ -161,82 +171,77 @@ def sweep_rows(
         share: the first panel and the one behind the last.
         rows: what is done with each.
     """
-    shape = Tiling.of(frame, len(sweep.sums))
-    first, last = share
-    whole = code.sub(last, code.builder.urem(code.sub(last, first), ir.Constant(I64, shape.panels)))
-    for panels, start, stop in ((shape.panels, first, whole), (1, whole, last))[: 1 + (shape.panels > 1)]:
-        with code.loop(start, stop, panels, "panel") as panel:
-            _sweep_panel(code, frame, sweep, packed, table, count, panel, Tiling(shape.rows, panels, shape.sums), rows)
+    sums = len(sweep.sums)
+    panels = frame.panels_at_once(sweep.size, sums)
+    most = max(1, min(8, frame.accumulators // (panels * sums)))
+    with code.loop(*share, panels, "panel") as panel:
+        if rows.single:
+            sets = max(n for n in (1, 2, 4) if n == 1 or n * panels * sums <= frame.accumulators)
+            with code.when(code.compare(count, ">", 0)):
+                _tile(code, frame, sweep, packed, [table], panel, Tile(1, panels, sums, sets), rows)
+            continue_with: Iterator[tuple[int, Value]] = iter(())
+        else:
+            continue_with = _tiles(code, table, count, most, rows.line)
+        for n, line in continue_with:
+            lines = [code.word_at(line, m * rows.line) for m in range(n)]
+            _tile(code, frame, sweep, packed, lines, panel, Tile(n, panels, sums), rows)
 
 
-def _sweep_panel(
-    code: Code, frame: Frame, sweep: Sweep, packed: Value, table: Value, count: Value, panel: Value, shape: Tiling, rows: Rows
-) -> None:
-    """All rows of one group of panels, in tiles of nearly the same size."""
+def _tiles(code: Code, table: Value, count: Value, most: int, line: int) -> Iterator[tuple[int, Value]]:
+    """Cut the lines into tiles of nearly the same size; yields each size, to write the tile of it."""
     builder = code.builder
-    if rows.of_a_step:
-        with builder.if_else(frame.is_argument(code, "batch", "==", 1)) as (single, several):
-            with single, code.when(code.compare(count, ">", 0)):
-                sets = max(n for n in (1, 2, 4) if n == 1 or n * shape.panels * shape.sums <= frame.accumulators)
-                _tile(code, frame, sweep, packed, [table], panel, shape, rows, sets)
-            with several:
-                _tiles(code, frame, sweep, packed, table, count, panel, shape, rows)
-    else:
-        _tiles(code, frame, sweep, packed, table, count, panel, shape, rows)
-
-
-def _tiles(
-    code: Code, frame: Frame, sweep: Sweep, packed: Value, table: Value, count: Value, panel: Value, shape: Tiling, rows: Rows
-) -> None:
-    """Tiles of nearly the same size, as many as are needed."""
-    builder = code.builder
-    tiles = code.div(code.add(count, shape.rows - 1), shape.rows)
+    tiles = code.div(code.add(count, most - 1), most)
     at = code.variable(I64)
     builder.store(code.mul(0), at)
     with code.loop(0, tiles, name="tile") as tile:
-        first = builder.load(at, typ=I64)
-        left = code.sub(tiles, tile)
+        first, left = builder.load(at, typ=I64), code.sub(tiles, tile)
         size = code.div(code.add(code.sub(count, first), code.sub(left, 1)), left)
         builder.store(code.add(first, size), at)
-        line = code.word_at(table, code.mul(first, rows.line))
-
-        def body(n: int, line: Value = line) -> None:
-            lines = [code.word_at(line, m * rows.line) for m in range(n)]
-            _tile(code, frame, sweep, packed, lines, panel, shape, rows, 1)
-
-        _switch(code, size, shape.rows, body)
-
-
-def _switch(code: Code, value: Value, most: int, body: Callable[[int], None]) -> None:
-    """Run the body that belongs to a value of 1 to `most`."""
-    builder = code.builder
-    after = code.function.append_basic_block("switched")
-    switch = builder.switch(builder.trunc(value, I32), after)
-    for n in range(1, most + 1):
-        block = code.function.append_basic_block(f"rows_{n}")
-        switch.add_case(ir.Constant(I32, n), block)
-        builder.position_at_end(block)
-        body(n)
-        builder.branch(after)
-    builder.position_at_end(after)
+        start = code.word_at(table, code.mul(first, line))
+        after = code.function.append_basic_block("tile_done")
+        switch = builder.switch(builder.trunc(size, I32), after)
+        for n in range(1, most + 1):
+            block = code.function.append_basic_block(f"rows_{n}")
+            switch.add_case(ir.Constant(I32, n), block)
+            builder.position_at_end(block)
+            yield n, start
+            builder.branch(after)
+        builder.position_at_end(after)
 
 
 def _tile(
-    code: Code, frame: Frame, sweep: Sweep, packed: Value, lines: Sequence[Value], panel: Value, shape: Tiling, rows: Rows, sets: int
+    code: Code, frame: Frame, sweep: Sweep, packed: Value, lines: Sequence[Value], panel: Value, tile: Tile, rows: Rows
 ) -> None:
     """One tile: start, all terms, finish."""
-    panels = [code.add(panel, p) for p in range(shape.panels)]
+    panels = [code.add(panel, p) for p in range(tile.panels)]
     counts = [frame.units(code, frame.layout.size(operand)) for operand, _ in sweep.terms]
-    length = code.mul(code.add(*counts), shape.sums * frame.lanes)
+    length = code.mul(code.add(*counts), tile.sums * frame.lanes)
     offset: Value = code.mul(0)
     operands = []
-    for t, count in enumerate(counts):
+    for first, repeats in _runs(sweep, rows):
         weights = [code.at(packed, code.mul(p, length), offset) for p in panels]
-        operands.append(Operand([rows.operand(line, t) for line in lines], weights, count))
-        offset = code.add(offset, code.mul(count, shape.sums * frame.lanes))
+        stride = frame.width(code, frame.layout.size(sweep.terms[first][0])) if repeats > 1 else None
+        sources = [rows.operand(line, first) for line in lines]
+        operands.append(Operand(sources, weights, counts[first], 1, repeats, stride))
+        offset = code.add(offset, code.mul(counts[first], repeats * tile.sums * frame.lanes))
     start = [register for line in lines for p in panels for register in rows.start(line, p)]
-    total = accumulate(code, frame, start, operands, shape.sums, sets)
+    total = accumulate(code, frame, start, operands, tile)
     for m, line in enumerate(lines):
         for p, number in enumerate(panels):
-            at = (m * shape.panels + p) * shape.sums
-            rows.finish(line, number, total[at : at + shape.sums], sets > 1)
+            at = (m * tile.panels + p) * tile.sums
+            rows.finish(line, number, total[at : at + tile.sums])
+
+
+def _runs(sweep: Sweep, rows: Rows) -> list[tuple[int, int]]:
+    """Terms whose operands lie side by side, as (the first, how many)."""
+    places = [rows.place(t) for t in range(len(sweep.terms))]
+
+    def key(t: int) -> tuple[str, int, int, int]:
+        field, (hidden, output) = places[t]
+        return field, hidden - (t if not output else 0), output - (t if output else 0), int(output > 0)
+
+    runs = []
+    for (field, *_), run in groupby(range(len(places)), key):
+        members = list(run)
+        runs += [(members[0], len(members))] if field else [(t, 1) for t in members]
+    return runs
