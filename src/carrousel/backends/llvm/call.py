@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of
+from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
 from carrousel.backends.llvm.kernel import Kernel, Variant, kernel
 from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Layout
 from carrousel.backends.llvm.target import Isa, host
@@ -353,11 +353,16 @@ def backward(
         if problem.lengths is not None or not layout.projections:
             dx.zero_()
         block.give("dx", dx)
-    parameters = [torch.zeros(p.shape, dtype=p.dtype) for p in problem.parameters]
+    once = stored_once(layout) if rows * block.time else set()
+    parameters = [
+        (torch.empty if group.name in once else torch.zeros)(p.shape, dtype=p.dtype)
+        for group, p in zip(definition.groups, problem.parameters, strict=True)
+    ]
     for group, gradient in zip(definition.groups, parameters, strict=True):
         block.give(f"gradient.{group.name}", gradient)
     _gradient_scratch(block)
-    block.run()
+    if rows * block.time:
+        block.run()
     return Gradients(
         None if dx is None else block.cut(dx, INPUT, block.time, *problem.rows),
         [block.cut(c, definition.size[s], *problem.rows) for c, s in zip(carries, states, strict=True)],
@@ -383,15 +388,17 @@ def _adjoint(block: _Block, adjoints: Tensor, name: str, problem: Problem) -> Te
 def _gradient_scratch(block: _Block) -> None:
     """Memory for the sums of outer products."""
     layout, values = block.layout, block.values
+    jobs = jobs_of(layout)
     columns, sums = ROWS, max(block.panels.values()) * block.lanes
-    for job in jobs_of(layout):
-        group = layout.definition.group(job.group)
-        here = -(-block.units[str(group.columns)] // ROWS) * ROWS
+    for job in jobs:
+        counts = (block.units[str(layout.definition.group(part.group).columns)] for part in job.parts)
+        here = sum(-(-count // ROWS) * ROWS for count in counts)
+        registers = len(job.adjoints) * block.panels[layout.size(job.adjoints[0])]
         columns = max(columns, here)
-        registers = len(job.adjoints) * block.panels[layout.size(job.adjoints[0][1])]
         sums = max(sums, here * -(-registers // REGISTERS) * REGISTERS * block.lanes)
-    values["gradient_columns"], values["gradient_size"] = columns, sums
-    block.scratch("gradient_rows", block.threads * 2 * BLOCK, torch.int64)
+    words = BLOCK * max((1 + len(job.parts) for job in jobs), default=1)
+    values["gradient_columns"], values["gradient_size"], values["gradient_words"] = columns, sums, words
+    block.scratch("gradient_rows", block.threads * words, torch.int64)
     block.scratch("gradient_operands", block.threads * BLOCK * columns)
     block.scratch("gradient_panel", block.threads * REGISTERS * BLOCK * block.lanes)
     block.scratch("gradient_sums", (block.threads if block.nets >= block.threads else 1) * sums)

@@ -1,34 +1,44 @@
 """The gradients of the parameters, after the walk: sums of outer products over all steps and rows.
 
 Steps and rows are gone through in blocks that fit in the cache; what lies beyond a row's length is never read. The
-operands of a block are packed eight by eight, the adjoints three registers wide, and a tile of eight rows adds up one
-block after the other. Work is shared out by output, never over time: the sums do not depend on the number of threads.
+operands of a block are packed eight by eight, the adjoints three registers wide, and a tile of eight by three adds up
+one block after the other. Matrices that have their adjoints in common, as W and R, are one job. Work is shared out by
+output, never over time: the sums do not depend on the number of threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.layout import Layout
+from carrousel.backends.llvm.packing import transposed
 from carrousel.backends.llvm.scan import is_first, is_reset, length_of, previous_row, rows_in_all
 from carrousel.backends.llvm.tile import Operand, Tile, accumulate
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
 
-__all__ = ["BLOCK", "REGISTERS", "ROWS", "jobs_of", "write_gradients"]
+__all__ = ["BLOCK", "REGISTERS", "ROWS", "Job", "Part", "jobs_of", "stored_once", "write_gradients"]
 
 #: Steps and rows of a block; the rows and registers of a tile.
-BLOCK, ROWS, REGISTERS = 256, 8, 3
+BLOCK, ROWS, REGISTERS = 128, 8, 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """The matrices of a group that multiply one operand, in the order of the job's adjoints."""
+
+    group: str
+    operand: str
+    gates: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Job:
-    """The gradients of one group's matrices by one operand: `outer(adjoint, operand)` for each gate."""
+    """Outer products of the same adjoints with one or more operands."""
 
-    group: str
-    operand: str
-    adjoints: tuple[tuple[int, str], ...]
+    adjoints: tuple[str, ...]
+    parts: tuple[Part, ...]
 
 
 def jobs_of(layout: Layout) -> list[Job]:
@@ -38,22 +48,26 @@ def jobs_of(layout: Layout) -> list[Job]:
         group, gate, *_ = layout.matrix(outer.matrix)
         for number, (adjoint, operand) in enumerate(outer.terms):
             found.setdefault((group, operand, number), []).append((gate, adjoint))
-    return [Job(group, operand, tuple(gates)) for (group, operand, _), gates in found.items()]
+    jobs: dict[tuple[str, ...], list[Part]] = {}
+    for (group, operand, _), gates in found.items():
+        part = Part(group, operand, tuple(gate for gate, _ in gates))
+        jobs.setdefault(tuple(adjoint for _, adjoint in gates), []).append(part)
+    return [Job(adjoints, tuple(parts)) for adjoints, parts in jobs.items()]
 
 
 def write_gradients(frame: Frame) -> Code:
     """Write the function `(arguments, thread, threads)` that adds to the parameters' gradients."""
-    parts = _pack_operands(frame), _write_tile(frame)
-    written = [_write_job(frame, k, job, *parts) for k, job in enumerate(jobs_of(frame.layout))]
-    sums = _write_vectors(frame)
+    pack, tile = _write_pack(frame), _write_tile(frame)
+    written = [_write_job(frame, k, job, pack, tile) for k, job in enumerate(jobs_of(frame.layout))]
+    written += _write_vectors(frame)
     code = frame.function("gradients", "thread", "threads")
     a, groups = code.arguments, frame.word(code, "groups")
     alone = code.compare(groups, ">=", a["threads"])  # networks enough: each thread takes some of them
-    own, all_threads = code.choose(alone, 0, a["thread"]), code.choose(alone, 1, a["threads"])
+    share, shares = code.choose(alone, 0, a["thread"]), code.choose(alone, 1, a["threads"])
     net_share = code.choose(alone, a["thread"], 0), code.choose(alone, a["threads"], 1)
     with code.loop(*frame.share(code, groups, *net_share), name="net") as net:
-        for function in (*written, *sums):
-            code.call(function, a["arguments"], net, own, all_threads, a["thread"])
+        for function in written:
+            code.call(function, a["arguments"], net, share, shares, a["thread"])
     code.done()
     return code
 
@@ -67,26 +81,44 @@ def _scratch(frame: Frame, code: Code, name: str, size: Value) -> Value:
     return code.at(frame.pointer(code, name), code.mul(code.arguments["thread"], size))
 
 
-def _rows(frame: Frame, code: Code, operand: str | None, start: Value, stop: Value) -> tuple[Value, Value]:
-    """List the adjoints and the operand of the steps start to stop of all rows that are not over."""
-    layout, a = frame.layout, code.arguments
-    table = code.word_at(frame.pointer(code, "gradient_rows"), code.mul(a["thread"], 2 * BLOCK))
-    count, batch = code.variable(I64), frame.word(code, "batch")
-    code.builder.store(code.mul(0), count)
-    with code.loop(start, stop, name="step") as step:
-        t = code.div(step, batch)
-        b = code.sub(step, code.mul(t, batch))
-        row = code.add(code.mul(a["net"], batch), b)
-        length = length_of(frame, code, row)
-        with code.when(code.compare(t, "<", length)):
-            n = code.builder.load(count, typ=I64)
-            at = code.add(code.mul(t, rows_in_all(frame, code)), row)
-            adjoints = code.at(frame.pointer(code, "adjoints"), code.mul(at, frame.record_size(code, layout.adjoints)))
-            code.put_word(adjoints, table, code.mul(n, 2))
-            if operand is not None:
-                code.put_word(_operand(frame, code, operand, t, b, row, length), table, code.add(code.mul(n, 2), 1))
-            code.builder.store(code.add(n, 1), count)
-    return table, code.builder.load(count, typ=I64)
+def _sums(frame: Frame, code: Code) -> Value:
+    """Where the sums are added up: a network's own if one thread has all of it, else all threads' together."""
+    alone = code.compare(code.arguments["shares"], "==", 1)
+    part = code.mul(code.arguments["thread"], frame.word(code, "gradient_size"))
+    return code.at(frame.pointer(code, "gradient_sums"), code.choose(alone, part, 0))
+
+
+def _blocks(frame: Frame, code: Code, operands: tuple[str, ...], body: Callable[[Value, Value, Value], None]) -> None:
+    """Go through steps and rows block by block; the body is given its place, a table of addresses and their number."""
+    batch = frame.word(code, "batch")
+    steps = code.mul(frame.word(code, "time"), batch)
+    words = 1 + len(operands)
+    table = code.word_at(
+        frame.pointer(code, "gradient_rows"), code.mul(code.arguments["thread"], frame.word(code, "gradient_words"))
+    )
+    count = code.variable(I64)
+    with code.loop(0, steps, BLOCK, "block") as block:
+        code.builder.store(code.mul(0), count)
+        with code.loop(block, code.least(code.add(block, BLOCK), steps), name="step") as step:
+            t = code.div(step, batch)
+            b = code.sub(step, code.mul(t, batch))
+            row = code.add(code.mul(code.arguments["net"], batch), b)
+            length = length_of(frame, code, row)
+            with code.when(code.compare(t, "<", length)):
+                n = code.builder.load(count, typ=I64)
+                line = code.word_at(table, code.mul(n, words))
+                code.put_word(_stored(frame, code, "adjoints", t, row), line, 0)
+                for k, operand in enumerate(operands, 1):
+                    code.put_word(_operand(frame, code, operand, t, b, row, length), line, k)
+                code.builder.store(code.add(n, 1), count)
+        body(block, table, code.builder.load(count, typ=I64))
+
+
+def _stored(frame: Frame, code: Code, field: str, t: Value, row: Value) -> Value:
+    """The address of a row's record at one step."""
+    at = code.add(code.mul(t, rows_in_all(frame, code)), row)
+    size = frame.record_size(code, getattr(frame.layout, field))
+    return code.at(frame.pointer(code, field), code.mul(at, size))
 
 
 def _operand(frame: Frame, code: Code, name: str, t: Value, b: Value, row: Value, length: Value) -> Value:
@@ -99,179 +131,193 @@ def _operand(frame: Frame, code: Code, name: str, t: Value, b: Value, row: Value
     if name != state and state in layout.definition.states:
         first, reset = is_first(frame, code, t, length), is_reset(frame, code, t, row, length)
         return previous_row(frame, code, state, t, net, row, first, reset)
-    at = code.add(code.mul(t, rows_in_all(frame, code)), row)
     if name in layout.definition.states:
+        at = code.add(code.mul(t, rows_in_all(frame, code)), row)
         width = frame.width(code, layout.size(name))
         return code.at(frame.pointer(code, f"history.{name}"), code.mul(at, width))
     field = next(f for f in ("adjoints", "kept", "steps") if name in getattr(layout, f))
-    record = getattr(layout, field)
-    base = code.at(frame.pointer(code, field), code.mul(at, frame.record_size(code, record)))
-    return code.at(base, frame.extent(code, record.before(name)))
+    return code.at(_stored(frame, code, field, t, row), frame.extent(code, getattr(layout, field).before(name)))
 
 
 # ---------------------------------------------------------------------- outer products
 
 
-def _write_job(frame: Frame, number: int, job: Job, pack: Code, add: Code) -> Code:
+def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> Code:
     """Write the gradients of one job for one network and a share of the registers."""
-    layout = frame.layout
-    code = _function(frame, f"gradient_{number}_{job.group}")
-    a = code.arguments
-    rows, columns = _shape(frame, code, job)
-    element = frame.lanes if frame.nets else 1
-    panels = frame.panels(code, layout.size(job.adjoints[0][1]))
-    padded = code.mul(code.div(code.add(columns, ROWS - 1), ROWS), ROWS)
-    tiles = code.div(code.add(code.mul(panels, len(job.adjoints)), REGISTERS - 1), REGISTERS)
+    code = _function(frame, f"gradient_{number}")
+    a, layout = code.arguments, frame.layout
+    panels = frame.panels(code, layout.size(job.adjoints[0]))
+    registers = code.mul(panels, len(job.adjoints))
+    tiles = code.div(code.add(registers, REGISTERS - 1), REGISTERS)
     first, last = frame.share(code, tiles, a["share"], a["shares"])
-    start, stop, all_registers = (code.mul(n, REGISTERS) for n in (first, last, tiles))
-    alone = code.compare(a["shares"], "==", 1)
-    sums = code.at(
-        frame.pointer(code, "gradient_sums"),
-        code.choose(alone, code.mul(a["thread"], frame.word(code, "gradient_size")), 0),
-    )
-    _clear(frame, code, sums, padded, all_registers, start, stop)
-    operands = _scratch(frame, code, "gradient_operands", code.mul(frame.word(code, "gradient_columns"), BLOCK * element))
-    panel = _scratch(frame, code, "gradient_panel", code.mul(REGISTERS * BLOCK * frame.lanes))
-    steps = code.mul(frame.word(code, "time"), frame.word(code, "batch"))
-    with code.loop(0, steps, BLOCK, "block") as block:
-        table, count = _rows(frame, code, job.operand, block, code.least(code.add(block, BLOCK), steps))
-        code.call(pack, a["arguments"], table, operands, count, columns)
+    start, stop, across = (code.mul(n, REGISTERS) for n in (first, last, tiles))
+    columns = [frame.units(code, str(layout.definition.group(part.group).columns)) for part in job.parts]
+    padded = [code.mul(code.div(code.add(n, ROWS - 1), ROWS), ROWS) for n in columns]
+    all_columns = code.add(*padded)
+    sums = _sums(frame, code)
+    element = frame.lanes if frame.nets else 1
+    size = code.mul(frame.word(code, "gradient_columns"), BLOCK * element)
+    operands = _scratch(frame, code, "gradient_operands", size)
+    adjoints = _scratch(frame, code, "gradient_panel", code.mul(REGISTERS * BLOCK * frame.lanes))
+
+    def body(block: Value, table: Value, count: Value) -> None:
+        behind: Value = code.mul(0)
+        for k, (n, room) in enumerate(zip(columns, padded, strict=True), 1):
+            target = code.at(operands, code.mul(behind, count, element))
+            code.call(pack, a["arguments"], table, target, count, n, code.mul(k, 1), code.mul(1 + len(columns), 1))
+            behind = code.add(behind, room)
         with code.loop(start, stop, REGISTERS, "register") as register:
-            _pack_adjoints(frame, code, job, table, count, panel, register, panels)
+            _pack_adjoints(frame, code, job, table, count, adjoints, register, panels)
             at = code.at(sums, code.mul(register, frame.lanes))
-            code.call(add, a["arguments"], operands, panel, at, count, padded, all_registers)
-    stop = code.least(stop, code.mul(panels, len(job.adjoints)))
-    _unpack(frame, code, job, sums, (rows, columns), all_registers, panels, (start, stop))
+            code.call(tile, a["arguments"], operands, adjoints, at, count, all_columns, across, block)
+
+    _blocks(frame, code, tuple(part.operand for part in job.parts), body)
+    stop = code.least(stop, registers)
+    behind = code.mul(0)
+    for part, room in zip(job.parts, padded, strict=True):
+        _unpack(frame, code, part, code.at(sums, code.mul(behind, across, frame.lanes)), across, panels, (start, stop))
+        behind = code.add(behind, room)
     code.done()
     return code
 
 
-def _shape(frame: Frame, code: Code, job: Job) -> tuple[Value, Value]:
-    group = frame.layout.definition.group(job.group)
-    return frame.units(code, group.rows), frame.units(code, str(group.columns))
-
-
-def _clear(frame: Frame, code: Code, sums: Value, padded: Value, registers: Value, start: Value, stop: Value) -> None:
-    with code.loop(0, padded, name="row") as row, code.loop(start, stop, name="register") as register:
-        code.store(code.zero, code.at(sums, code.mul(code.add(code.mul(row, registers), register), frame.lanes)))
-
-
-def _pack_operands(frame: Frame) -> Code:
-    """Write the function that packs a block's operands as [rows of the tile][step][8]."""
-    code = frame.function("pack_operands", "count", "columns", pointers=("table", "target"), inlined=False)
-    a = code.arguments
-    eight = ir.VectorType(code.scalar, ROWS)
-    element = frame.lanes if frame.nets else 1
+def _write_pack(frame: Frame) -> Code:
+    """Write the function that packs a block of one operand as [rows of the tile][step][8]."""
+    integers = ("count", "columns", "word", "words")
+    code = frame.function("pack_operand", *integers, pointers=("table", "target"), inlined=False)
+    a, element = code.arguments, frame.lanes if frame.nets else 1
+    eight = ir.VectorType(code.scalar, ROWS * element)
+    align = 8 if isinstance(code.scalar, ir.DoubleType) else 4
     whole = code.div(a["columns"], ROWS)
     left = code.sub(a["columns"], code.mul(whole, ROWS))
     with code.loop(0, a["count"], name="step") as step:
-        source = code.word(a["table"], code.add(code.mul(step, 2), 1), PTR)
+        source = code.word(a["table"], code.add(code.mul(step, a["words"]), a["word"]), PTR)
+
+        def target(tile: Value, step: Value = step) -> Value:
+            return code.at(a["target"], code.mul(code.add(code.mul(tile, a["count"]), step), ROWS * element))
+
         with code.loop(0, whole, name="tile") as tile:
-            target = _packed_at(code, a["target"], tile, a["count"], step, element)
-            if frame.nets:
-                for m in range(ROWS):
-                    value = code.load(code.at(source, code.mul(code.add(code.mul(tile, ROWS), m), element)))
-                    code.store(value, code.at(target, m * element))
-            else:
-                value = code.builder.load(code.at(source, code.mul(tile, ROWS)), typ=eight, align=4)
-                code.builder.store(value, target, align=4)
+            value = code.builder.load(code.at(source, code.mul(tile, ROWS * element)), typ=eight, align=align)
+            code.builder.store(value, target(tile), align=align)
         with code.when(code.compare(left, ">", 0)):
-            target = _packed_at(code, a["target"], whole, a["count"], step, element)
-            for m in range(ROWS * element // (element if frame.nets else 1)):
-                zero = code.zero if frame.nets else ir.Constant(code.scalar, 0.0)
-                (code.store if frame.nets else code.store_scalar)(zero, code.at(target, m * element))
-            with code.loop(0, left, name="column") as column:
-                at = code.mul(code.add(code.mul(whole, ROWS), column), element)
-                to = code.at(target, code.mul(column, element))
-                if frame.nets:
-                    code.store(code.load(code.at(source, at)), to)
-                else:
-                    code.store_scalar(code.load_scalar(code.at(source, at)), to)
+            zero = ir.Constant(eight, [0.0] * (ROWS * element))
+            code.builder.store(zero, target(whole), align=align)
+            with code.loop(0, code.mul(left, element), name="element") as k:
+                at = code.at(source, code.mul(whole, ROWS * element), k)
+                code.store_scalar(code.load_scalar(at), code.at(target(whole), k))
     code.done()
     return code
-
-
-def _packed_at(code: Code, target: Value, tile: Value, count: Value, step: Value, element: int) -> Value:
-    return code.at(target, code.mul(code.add(code.mul(tile, count), step), ROWS * element))
-
-
-def _adjoint_at(frame: Frame, code: Code, job: Job, register: Value, panels: Value) -> Value:
-    """The elements that stand before a register of the job's adjoints in their record."""
-    register = code.least(register, code.sub(code.mul(panels, len(job.adjoints)), 1))  # the last tile may have room
-    gate = code.div(register, panels)
-    offset: Value = code.mul(0)
-    for k, (_, name) in enumerate(job.adjoints):
-        here = frame.extent(code, frame.layout.adjoints.before(name))
-        offset = code.choose(code.compare(gate, "==", k), here, offset)
-    return code.add(offset, code.mul(code.sub(register, code.mul(gate, panels)), frame.lanes))
 
 
 def _pack_adjoints(
     frame: Frame, code: Code, job: Job, table: Value, count: Value, target: Value, register: Value, panels: Value
 ) -> None:
-    """Bring some registers of a block's adjoints side by side."""
-    offsets = [_adjoint_at(frame, code, job, code.add(register, w), panels) for w in range(REGISTERS)]
+    """Bring the registers of one tile side by side; the last tile may have room for more than there are."""
+    words, offsets = 1 + len(job.parts), []
+    for w in range(REGISTERS):
+        number = code.least(code.add(register, w), code.sub(code.mul(panels, len(job.adjoints)), 1))
+        gate = code.div(number, panels)
+        places = [frame.extent(code, frame.layout.adjoints.before(name)) for name in job.adjoints]
+        panel = code.sub(number, code.mul(gate, panels))
+        offsets.append(code.add(_chosen(code, gate, places), code.mul(panel, frame.lanes)))
     with code.loop(0, count, name="step") as step:
-        source = code.word(table, code.mul(step, 2), PTR)
+        source = code.word(table, code.mul(step, words), PTR)
         for w, offset in enumerate(offsets):
             value = code.load(code.at(source, offset))
             code.store(value, code.at(target, code.mul(step, REGISTERS * frame.lanes), w * frame.lanes))
 
 
+def _chosen(code: Code, number: Value, values: list[Value]) -> Value:
+    """The value of this number."""
+    result = values[0]
+    for k, value in enumerate(values[1:], 1):
+        result = code.choose(code.compare(number, "==", k), value, result)
+    return result
+
+
 def _write_tile(frame: Frame) -> Code:
     """Write the function that adds the outer products of one block to three registers of every column's sums."""
-    integers, pointers = ("count", "columns", "registers"), ("operands", "panel", "sums")
+    integers, pointers = ("count", "columns", "across", "block"), ("operands", "adjoints", "sums")
     code = frame.function("add_outer", *integers, pointers=pointers, inlined=False)
     a, element = code.arguments, frame.lanes if frame.nets else 1
+    is_first_block = code.compare(a["block"], "==", 0)
     with code.loop(0, a["columns"], ROWS, "column") as column:
         base = code.at(a["operands"], code.mul(column, a["count"], element))
         rows = [code.at(base, m * element) for m in range(ROWS)]
-        start = [code.zero] * (ROWS * REGISTERS)
-        operand = Operand(rows, [a["panel"]], a["count"], ROWS)
-        total = accumulate(code, frame, start, [operand], Tile(ROWS, 1, REGISTERS))
+        operand = Operand(rows, [a["adjoints"]], a["count"], ROWS)
+        total = accumulate(code, frame, [code.zero] * (ROWS * REGISTERS), [operand], Tile(ROWS, 1, REGISTERS))
         for m in range(ROWS):
             for w in range(REGISTERS):
-                at = code.add(code.mul(code.add(column, m), a["registers"]), w)
+                at = code.add(code.mul(code.add(column, m), a["across"]), w)
                 address = code.at(a["sums"], code.mul(at, frame.lanes))
-                code.store(code.builder.fadd(code.load(address), total[m * REGISTERS + w]), address)
+                value = total[m * REGISTERS + w]
+                more = code.builder.fadd(code.load(address), value)
+                code.store(code.choose(is_first_block, value, more), address)
     code.done()
     return code
 
 
 def _unpack(
-    frame: Frame,
-    code: Code,
-    job: Job,
-    sums: Value,
-    shape: tuple[Value, Value],
-    registers: Value,
-    panels: Value,
-    share: tuple[Value, Value],
+    frame: Frame, code: Code, part: Part, sums: Value, across: Value, panels: Value, share: tuple[Value, Value]
 ) -> None:
-    """Add the sums, which lie column by column, to the gradient as the user's matrix lies."""
-    rows, columns = shape
-    group = frame.layout.definition.group(job.group)
+    """Bring the sums, which lie column by column, to the gradient as the user's matrix lies."""
+    group = frame.layout.definition.group(part.group)
+    rows, columns = frame.units(code, group.rows), frame.units(code, str(group.columns))
     size = code.mul(rows, columns, len(group.gates))
-    first_net = code.mul(code.arguments["net"], frame.lanes if frame.nets else 1)
-    base = code.at(frame.pointer(code, f"gradient.{job.group}"), code.mul(first_net, size))
+    base, lane_step, whole, behind = _gradient(frame, code, part.group, size, columns)
+    is_only = part.group in stored_once(frame.layout)
     with code.loop(*share, name="register") as register:
         number = code.div(register, panels)
-        gate: Value = code.mul(0)
-        for k, (row, _) in enumerate(job.adjoints):
-            gate = code.choose(code.compare(number, "==", k), row, gate)
+        gate = _chosen(code, number, [code.mul(gate, rows) for gate in part.gates])
         panel = code.sub(register, code.mul(number, panels))
         unit = panel if frame.nets else code.mul(panel, frame.lanes)
-        whole = frame.word(code, "nets") if frame.nets else rows
-        behind = code.mul(first_net, 1) if frame.nets else unit
-        lanes = code.least(frame.lanes, code.sub(whole, behind))
-        with code.loop(0, lanes, name="lane") as lane:
-            own = code.mul(lane, size if frame.nets else columns)
-            target = code.at(base, code.mul(code.add(code.mul(gate, rows), unit), columns), own)
-            with code.loop(0, columns, name="column") as column:
-                at = code.mul(code.add(code.mul(column, registers), register), frame.lanes)
-                address = code.at(target, column)
-                value = code.load_scalar(code.at(sums, at, lane))
-                code.store_scalar(code.builder.fadd(code.load_scalar(address), value), address)
+        left = code.sub(whole if frame.nets else rows, behind if frame.nets else unit)
+        target = code.at(base, code.mul(code.add(gate, unit), columns))
+        source = code.at(sums, code.mul(register, frame.lanes))
+        squares = code.builder.and_(columns, ir.Constant(I64, -frame.lanes))
+        squares = code.choose(code.compare(left, ">=", frame.lanes), squares, 0)
+        column_step = code.mul(across, frame.lanes)
+        with code.loop(0, squares, frame.lanes, "column") as column:
+            at = code.at(source, code.mul(column, column_step))
+            square = [code.load(code.at(at, code.mul(k, column_step))) for k in range(frame.lanes)]
+            for lane, value in enumerate(transposed(code, square)):
+                _put(code, value, code.at(target, code.mul(lane_step, lane), column), is_only)
+        with code.loop(0, code.least(frame.lanes, left), name="lane") as lane:
+            row = code.at(target, code.mul(lane, lane_step))
+            with code.loop(squares, columns, name="column") as column:
+                value = code.load_scalar(code.at(source, code.mul(column, column_step), lane))
+                _put(code, value, code.at(row, column), is_only)
+
+
+def stored_once(layout: Layout) -> set[str]:
+    """Groups whose gradient is written exactly once, gate by gate; the others are added up from zero."""
+    counts: dict[str, list[int]] = {}
+    for job in jobs_of(layout):
+        for part in job.parts:
+            counts.setdefault(part.group, []).extend(part.gates)
+    found = {name for name, gates in counts.items() if sorted(gates) == list(range(len(gates)))}
+    complete = {g.name for g in layout.definition.groups if g.name in found and len(counts[g.name]) == len(g.gates)}
+    vectors = (g for g in layout.definition.groups if not g.is_matrix)
+    given = layout.program.vectors
+    return complete | {g.name for g in vectors if all(given.get(f"{g.name}.{gate}") for gate in g.gates)}
+
+
+def _gradient(
+    frame: Frame, code: Code, group: str, size: Value, row_step: Value
+) -> tuple[Value, Value, Value, Value]:
+    """A network's gradient of one group, the distance of lanes in it, how many networks there are and stand before."""
+    first = code.mul(code.arguments["net"], frame.lanes if frame.nets else 1)
+    base = code.at(frame.pointer(code, f"gradient.{group}"), code.mul(first, size))
+    return base, size if frame.nets else row_step, frame.word(code, "nets"), code.mul(first, 1)
+
+
+def _put(code: Code, value: Value, target: Value, is_only: bool) -> None:
+    """Store a value or a register of them; or add it to what is there."""
+    is_register = isinstance(value.type, ir.VectorType)
+    if not is_only:
+        there = code.load(target) if is_register else code.load_scalar(target)
+        value = code.builder.fadd(there, value)
+    (code.store if is_register else code.store_scalar)(value, target)
 
 
 # ---------------------------------------------------------------------- vectors
@@ -289,30 +335,23 @@ def _write_vectors(frame: Frame) -> list[Code]:
 def _write_vector(frame: Frame, number: int, adjoint: str, parameters: list[str]) -> Code:
     layout, size = frame.layout, frame.layout.size(adjoint)
     code = _function(frame, f"gradient_vector_{number}")
-    a = code.arguments
+    a, sums = code.arguments, _sums(frame, code)
     start, stop = frame.share(code, frame.panels(code, size), a["share"], a["shares"])
-    steps = code.mul(frame.word(code, "time"), frame.word(code, "batch"))
-    alone = code.compare(a["shares"], "==", 1)
-    sums = code.at(
-        frame.pointer(code, "gradient_sums"),
-        code.choose(alone, code.mul(a["thread"], frame.word(code, "gradient_size")), 0),
-    )
     with code.loop(start, stop, name="panel") as panel:
         code.store(code.zero, code.at(sums, code.mul(panel, frame.lanes)))
-    with code.loop(0, steps, BLOCK, "block") as block:
-        table, count = _rows(frame, code, None, block, code.least(code.add(block, BLOCK), steps))
+    total = code.variable(code.vector)
+
+    def body(block: Value, table: Value, count: Value) -> None:
         with code.loop(start, stop, name="panel") as panel:
-            offset = code.add(
-                frame.extent(code, layout.adjoints.before(adjoint)), code.mul(panel, frame.lanes)
-            )
-            total = code.variable(code.vector)
+            offset = code.add(frame.extent(code, layout.adjoints.before(adjoint)), code.mul(panel, frame.lanes))
             code.builder.store(code.zero, total)
             with code.loop(0, count, name="step") as step:
-                value = code.load(code.at(code.word(table, code.mul(step, 2), PTR), offset))
+                value = code.load(code.at(code.word(table, step, PTR), offset))
                 code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
             address = code.at(sums, code.mul(panel, frame.lanes))
-            block_sum = code.builder.load(total, typ=code.vector)
-            code.store(code.builder.fadd(code.load(address), block_sum), address)
+            code.store(code.builder.fadd(code.load(address), code.builder.load(total, typ=code.vector)), address)
+
+    _blocks(frame, code, (), body)
     for name in parameters:
         _unpack_vector(frame, code, name, sums, size, start, stop)
     code.done()
@@ -322,16 +361,14 @@ def _write_vector(frame: Frame, number: int, adjoint: str, parameters: list[str]
 def _unpack_vector(frame: Frame, code: Code, name: str, sums: Value, size: str, start: Value, stop: Value) -> None:
     group = frame.layout.definition.group(name.split(".")[0])
     units = frame.units(code, size)
-    stack = code.mul(units, len(group.gates))
-    first_net = code.mul(code.arguments["net"], frame.lanes if frame.nets else 1)
-    gate = code.mul(group.gates.index(name.split(".")[1]), units)
-    base = code.at(frame.pointer(code, f"gradient.{group.name}"), code.mul(first_net, stack), gate)
+    base, lane_step, whole, behind = _gradient(
+        frame, code, group.name, code.mul(units, len(group.gates)), code.mul(1)
+    )
+    base = code.at(base, code.mul(group.gates.index(name.split(".")[1]), units))
     with code.loop(start, stop, name="panel") as panel:
         unit = panel if frame.nets else code.mul(panel, frame.lanes)
-        whole, behind = (frame.word(code, "nets"), first_net) if frame.nets else (units, unit)
-        with code.loop(0, code.least(frame.lanes, code.sub(whole, behind)), name="lane") as lane:
-            own = code.mul(lane, stack) if frame.nets else lane
+        left = code.sub(whole if frame.nets else units, behind if frame.nets else unit)
+        with code.loop(0, code.least(frame.lanes, left), name="lane") as lane:
+            target = code.at(base, unit, code.mul(lane, lane_step))
             value = code.load_scalar(code.at(sums, code.mul(panel, frame.lanes), lane))
-            code.store_scalar(value, code.at(base, unit, own))
-
-
+            _put(code, value, target, group.name in stored_once(frame.layout))

@@ -169,8 +169,9 @@ def _check_issued(text: str) -> None:
 def _optimised(text: str, isa: Isa) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = False  # the kernels are vectors already
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    # the kernels are vectors already, and their loops as wide as they should be
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     passes = llvm.create_pass_builder(machine(isa), options)
     passes.getModulePassManager().run(module, passes)
     return module

@@ -271,7 +271,7 @@ class Layout:
         if self.is_backward:
             names += [f"{what}.{s}" for what in ("carry", "fresh_gradient") for s in states]
             names += ["output", "dx", "gradient_rows", "gradient_operands", "gradient_panel", "gradient_sums"]
-            names += ["gradient_size", "gradient_columns"]
+            names += ["gradient_size", "gradient_columns", "gradient_words"]
             names += [f"gradient.{g.name}" for g in self.definition.groups]
         else:
             names += [f"final.{s}" for s in states]

@@ -4,9 +4,9 @@ from llvmlite import ir
 
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.layout import Sweep
-from carrousel.backends.llvm.words import Code, Value
+from carrousel.backends.llvm.words import I32, I64, Code, Value
 
-__all__ = ["packed_size", "write_packing"]
+__all__ = ["packed_size", "transposed", "write_packing"]
 
 
 def packed_size(frame: Frame, code: Code, sweep: Sweep) -> Value:
@@ -85,39 +85,75 @@ def parameter_size(frame: Frame, code: Code, name: str) -> Value:
     return code.mul(len(group.gates), rows, *([frame.units(code, str(group.columns))] if group.is_matrix else []))
 
 
+_GATHER = ("to_panel", "to_k", "from_panel", "from_lane", "from_k", "count", "lanes", "start", "stop")
+
+
 def _gather(frame: Frame, contiguous: bool) -> Code:
-    """Write the function that packs one matrix for one sum."""
-    integers = ("to_panel", "to_k", "from_panel", "from_lane", "from_k", "count", "lanes", "start", "stop")
+    """Write the function that packs one matrix for one sum; the memory is walked along the rows of the matrix."""
     name = "gather_rows" if contiguous else "gather_columns"
-    code = frame.function(name, *integers, pointers=("target", "source"), inlined=False)
+    code = frame.function(name, *_GATHER, pointers=("target", "source"), inlined=False)
     a = code.arguments
-    with code.loop(a["start"], a["stop"], name="panel") as panel:
-        here = a["lanes"] if frame.nets else code.sub(a["lanes"], code.mul(panel, frame.lanes))
-        full = code.compare(here, ">=", frame.lanes)
-        source = code.at(a["source"], code.mul(panel, a["from_panel"]))
-        target = code.at(a["target"], code.mul(panel, a["to_panel"]))
-        with code.builder.if_else(full) as (whole, partial):
-            with whole, code.loop(0, a["count"], name="k") as k:
-                at = code.at(source, code.mul(k, a["from_k"]))
-                code.store(_lanes(code, at, a["from_lane"], contiguous), code.at(target, code.mul(k, a["to_k"])))
-            with partial, code.loop(0, a["count"], name="k") as k:
-                to = code.at(target, code.mul(k, a["to_k"]))
-                code.store(code.zero, to)
-                with code.loop(0, here, name="lane") as lane:
-                    at = code.at(source, code.mul(k, a["from_k"]), code.mul(lane, a["from_lane"]))
-                    code.store_scalar(code.load_scalar(at), code.at(to, lane))
+    if contiguous:
+        with code.loop(0, a["count"], name="k") as k, code.loop(a["start"], a["stop"], name="panel") as panel:
+            source, target, here = _ends(frame, code, panel)
+            source, target = code.at(source, code.mul(k, a["from_k"])), code.at(target, code.mul(k, a["to_k"]))
+            with code.builder.if_else(code.compare(here, ">=", frame.lanes)) as (whole, partial):
+                with whole:
+                    code.store(code.load(source), target)
+                with partial:
+                    _some_lanes(code, source, target, here)
+    else:
+        with code.loop(a["start"], a["stop"], name="panel") as panel:
+            source, target, here = _ends(frame, code, panel)
+            squares = code.builder.and_(a["count"], ir.Constant(I64, -frame.lanes))
+            is_square = code.builder.and_(code.compare(here, ">=", frame.lanes), code.compare(a["from_k"], "==", 1))
+            squares = code.choose(is_square, squares, 0)
+            with code.loop(0, squares, frame.lanes, "k") as k:
+                _square(code, code.at(source, code.mul(k, a["from_k"])), code.at(target, code.mul(k, a["to_k"])))
+            with code.loop(squares, a["count"], name="k") as k:
+                at, to = code.at(source, code.mul(k, a["from_k"])), code.at(target, code.mul(k, a["to_k"]))
+                _some_lanes(code, at, to, code.least(here, frame.lanes))
     code.done()
     return code
 
 
-def _lanes(code: Code, source: Value, step: Value, contiguous: bool) -> Value:
-    if contiguous:
-        return code.load(source)
-    value = ir.Constant(code.vector, ir.Undefined)
-    for lane in range(code.lanes):
-        element = code.load_scalar(code.at(source, code.mul(step, lane)))
-        value = code.builder.insert_element(value, element, ir.Constant(ir.IntType(32), lane))
-    return value
+def _ends(frame: Frame, code: Code, panel: Value) -> tuple[Value, Value, Value]:
+    """Where a panel comes from, where it goes, and how many of its lanes there are (at most; or more)."""
+    a = code.arguments
+    here = a["lanes"] if frame.nets else code.sub(a["lanes"], code.mul(panel, frame.lanes))
+    source = code.at(a["source"], code.mul(panel, a["from_panel"]))
+    return source, code.at(a["target"], code.mul(panel, a["to_panel"])), here
+
+
+def _some_lanes(code: Code, source: Value, target: Value, lanes: Value) -> None:
+    """Fill some lanes one by one, the others with zero."""
+    code.store(code.zero, target)
+    with code.loop(0, lanes, name="lane") as lane:
+        at = code.at(source, code.mul(lane, code.arguments["from_lane"]))
+        code.store_scalar(code.load_scalar(at), code.at(target, lane))
+
+
+def _square(code: Code, source: Value, target: Value) -> None:
+    """Transpose one square: as many rows of the matrix as there are lanes, and as many k, contiguous in each row."""
+    a = code.arguments
+    rows = [code.load(code.at(source, code.mul(a["from_lane"], lane))) for lane in range(code.lanes)]
+    for k, row in enumerate(transposed(code, rows)):
+        code.store(row, code.at(target, code.mul(a["to_k"], k)))
+
+
+def transposed(code: Code, rows: list[Value]) -> list[Value]:
+    """Transpose a square of registers: swap the off-diagonal halves of pairs of rows, ever closer ones."""
+    rows, lanes, distance = list(rows), code.lanes, code.lanes // 2
+    while distance:
+        low = [k if not k & distance else lanes + (k ^ distance) for k in range(lanes)]
+        high = [k ^ distance if not k & distance else lanes + k for k in range(lanes)]
+        masks = [ir.Constant(ir.VectorType(I32, lanes), mask) for mask in (low, high)]
+        for k in range(lanes):
+            if not k & distance:
+                pair = rows[k], rows[k | distance]
+                rows[k], rows[k | distance] = (code.builder.shuffle_vector(*pair, mask) for mask in masks)
+        distance //= 2
+    return rows
 
 
 def _pack_vectors(frame: Frame, code: Code, gather: Code, add: Code, net: Value) -> None:

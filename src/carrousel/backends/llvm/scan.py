@@ -6,7 +6,7 @@ from carrousel.backends.llvm.epilogue import equations, start_of
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.packing import packed_size
 from carrousel.backends.llvm.tile import Rows, sweep_rows
-from carrousel.backends.llvm.words import BYTE, I64, PTR, Code, Value
+from carrousel.backends.llvm.words import BIT, BYTE, I64, PTR, Code, Value
 
 __all__ = ["write_collect", "write_cut", "write_final", "write_step"]
 
@@ -114,10 +114,10 @@ def write_collect(frame: Frame) -> Code:
 def write_step(frame: Frame) -> Code:
     """Write the function that computes all stages of one step for the lines of a table."""
     stages = [_stage(frame, k) for k in range(len(frame.layout.program.stages))]
-    code = frame.function("step", "net", "count", "thread", "threads", pointers=("table",))
-    a = code.arguments
+    integers = ("net", "t", "count", "thread", "threads")
+    code = frame.function("step", *integers, pointers=("table",))
     for stage in stages:
-        code.call(stage, *(a[name] for name in ("arguments", "table", "net", "count", "thread", "threads")))
+        code.call(stage, *(code.arguments[name] for name in ("arguments", "table", *integers)))
     code.done()
     return code
 
@@ -126,7 +126,7 @@ def _stage(frame: Frame, number: int) -> Code:
     """Write one stage; threads that share the units of a row wait for each other behind it."""
     layout, stage, sweep = frame.layout, frame.layout.program.stages[number], frame.layout.sweeps[number]
     evaluate = equations(frame, number)
-    code = frame.function(f"stage_{number}", "net", "count", "thread", "threads", pointers=("table",))
+    code = frame.function(f"stage_{number}", "net", "t", "count", "thread", "threads", pointers=("table",))
     a = code.arguments
     for name, operand in stage.means:
         _mean(frame, code, number, name, operand)
@@ -150,7 +150,8 @@ def _stage(frame: Frame, number: int) -> Code:
         def start(line: Value, panel: Value) -> list[Value]:
             return list(start_of(frame, code, number, line, panel))
 
-        rows = Rows(operand_of, place, start, finish, frame.line, frame.single)
+        odd = code.builder.trunc(a["t"], BIT)
+        rows = Rows(operand_of, place, start, finish, frame.line, frame.single, odd)
         sweep_rows(code, frame, sweep, packed, a["table"], a["count"], share, rows)
     else:
         with code.loop(0, a["count"], name="row") as row:

@@ -107,7 +107,7 @@ def _write_steps(frame: Frame) -> Code:
         t = code.choose(ahead, i, code.sub(code.add(a["start"], a["stop"]), code.add(i, 1)))
         rows = (a["first_row"], a["last_row"])
         n = code.call(collect, a["arguments"], a["table"], a["columns"], a["net"], t, *rows, a["start"])
-        code.call(step, a["arguments"], a["table"], a["net"], n, a["thread"], a["threads"])
+        code.call(step, a["arguments"], a["table"], a["net"], t, n, a["thread"], a["threads"])
         if cut is not None:
             resets = frame.pointer(code, "resets")
             with code.when(code.builder.icmp_unsigned("!=", resets, _NULL)):

@@ -139,6 +139,8 @@ class Rows:
         finish: (line, panel, accumulators) -> None.
         line: words in a line of the table.
         single: whether there is one line only.
+        odd: every other step walks over the panels the other way: the weights that it begins with are those that the
+            step before ended with, and still in the cache. None for one way.
     """
 
     operand: Callable[[Value, int], Value]
@@ -147,6 +149,7 @@ class Rows:
     finish: Callable[[Value, Value, Registers], None]
     line: int
     single: bool
+    odd: Value | None = None
 
 
 def sweep_rows(
@@ -174,7 +177,11 @@ def sweep_rows(
     sums = len(sweep.sums)
     panels = frame.panels_at_once(sweep.size, sums)
     most = max(1, min(8, frame.accumulators // (panels * sums)))
-    with code.loop(*share, panels, "panel") as panel:
+    first, last = share
+    with code.loop(first, last, panels, "walked") as walked:
+        panel = walked
+        if rows.odd is not None:
+            panel = code.choose(rows.odd, code.sub(code.add(first, last), code.add(walked, panels)), walked)
         if rows.single:
             sets = max(n for n in (1, 2, 4) if n == 1 or n * panels * sums <= frame.accumulators)
             with code.when(code.compare(count, ">", 0)):

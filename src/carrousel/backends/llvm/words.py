@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from llvmlite import ir
 
-__all__ = ["BYTE", "I32", "I64", "PTR", "VOID", "Code", "Int", "Value", "constant"]
+__all__ = ["BIT", "BYTE", "I32", "I64", "PTR", "VOID", "Code", "Int", "Value", "constant"]
 
-I8 = BYTE = ir.IntType(8)
+BIT = ir.IntType(1)
+BYTE = ir.IntType(8)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 PTR = ir.PointerType()
