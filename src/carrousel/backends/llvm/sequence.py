@@ -8,7 +8,7 @@ from carrousel.backends.llvm.layout import Sweep
 from carrousel.backends.llvm.packing import packed_size, write_packing
 from carrousel.backends.llvm.scan import length_of, rows_in_all, write_collect, write_cut, write_final, write_step
 from carrousel.backends.llvm.tile import Rows, sweep_rows
-from carrousel.backends.llvm.words import I64, PTR, Code, Value
+from carrousel.backends.llvm.words import BIT, I64, PTR, Code, Int, Value, constant
 from carrousel.calculus.notation import INPUT
 
 __all__ = ["ENTRY", "TEAM", "write_sequence"]
@@ -45,38 +45,32 @@ def write_sequence(frame: Frame) -> None:
 def _write_scan(frame: Frame) -> Code:
     """Write the walk of one thread: its rows of all networks, or its units of all rows."""
     layout = frame.layout
-    project = _write_projection(frame) if layout.projections else None
-    steps = _write_steps(frame)
     final = None if layout.is_backward else write_final(frame)
-    code = frame.function("scan", "thread", "threads")
+    walk = _Walk(frame)
+    code = walk.code = frame.function("scan", "thread", "threads")
     a = code.arguments
     split = frame.is_argument(code, "split", "==", 1)
-    unit_share = code.choose(split, a["thread"], 0), code.choose(split, a["threads"], 1)
+    units = code.choose(split, a["thread"], 0), code.choose(split, a["threads"], 1)
     row_share = code.choose(split, 0, a["thread"]), code.choose(split, 1, a["threads"])
     start, stop = frame.share(code, rows_in_all(frame, code), *row_share)
-    table = code.word_at(frame.pointer(code, "table"), code.mul(a["thread"], frame.word(code, "table_size")))
-    batch, time, block = (frame.word(code, n) for n in ("batch", "time", "block"))
-    columns = code.at(_columns(frame, code), code.mul(row_share[0], block, _columns_size(frame, code)))
-    blocks = code.div(code.add(time, code.sub(block, 1)), block)
-    ahead = frame.is_argument(code, "reverse", "==", int(layout.is_backward))
-    after_nets = code.div(code.add(stop, code.sub(batch, 1)), batch)
-    with code.loop(code.div(start, batch), after_nets, name="net") as net:
+    batch = frame.word(code, "batch")
+    own_columns = code.mul(row_share[0], walk.columns_size())
+    if walk.can_be_ahead:
+        with code.when(walk.is_ahead()):
+            walk.ahead()
+    with code.loop(code.div(start, batch), code.div(code.add(stop, code.sub(batch, 1)), batch), name="net") as net:
         first = code.sub(_most(code, start, code.mul(net, batch)), code.mul(net, batch))
         last = code.sub(code.least(stop, code.mul(code.add(net, 1), batch)), code.mul(net, batch))
-        common = [a["arguments"], table, columns, net, first, last]
-        with code.loop(0, blocks, name="block") as number:
-            t0 = code.mul(code.choose(ahead, number, code.sub(blocks, code.add(number, 1))), block)
-            t1 = code.least(code.add(t0, block), time)
-            if project is not None and not layout.is_backward:
-                code.call(project, *common, t0, t1, *unit_share)
-            code.call(steps, *common, t0, t1, *unit_share)
-            if project is not None and layout.is_backward:
-                wanted = code.builder.icmp_unsigned("!=", frame.pointer(code, "dx"), _NULL)
-                with code.when(wanted):
-                    code.call(project, *common, t0, t1, *unit_share)
+        rows = (net, first, last)
+        with code.when(code.builder.not_(walk.is_ahead())), code.loop(0, walk.blocks(), name="block") as number:
+            if not layout.is_backward:
+                walk.project(number, own_columns, rows, units)
+            walk.steps(number, own_columns, rows, units)
+            if layout.is_backward:
+                walk.project(number, own_columns, rows, units)
         if final is not None:
-            with code.when(code.compare(unit_share[0], "==", 0)):
-                code.call(final, a["arguments"], net, first, last)
+            with code.when(code.compare(units[0], "==", 0)):
+                code.call(final, a["arguments"], *rows)
     code.done()
     return code
 
@@ -85,13 +79,83 @@ def _most(code: Code, a: Value, b: Value) -> Value:
     return code.choose(code.compare(a, ">", b), a, b)
 
 
-def _columns(frame: Frame, code: Code) -> Value:
-    return frame.pointer(code, "columns") if frame.layout.columns else code.arguments["arguments"]
+Rows3 = tuple[Value, Value, Value]
+Share = tuple[Int, Int]
 
 
-def _columns_size(frame: Frame, code: Code) -> Value:
-    """Elements of the projection of one step of all rows of a network."""
-    return code.mul(frame.word(code, "batch"), frame.record_size(code, frame.layout.columns))
+class _Walk:
+    """Block by block: the input projection, the steps, and backward the gradient of x."""
+
+    code: Code
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame, self.layout = frame, frame.layout
+        self._project = _write_projection(frame) if frame.layout.projections else None
+        self._steps = _write_steps(frame)
+        #: One sequence alone: a second thread can project the next block while the first walks over this one.
+        self.can_be_ahead = frame.single and self._project is not None and not frame.layout.is_backward
+
+    def is_ahead(self) -> Value:
+        """Whether other threads project ahead of the only one that has a row."""
+        frame, code = self.frame, self.code
+        if not self.can_be_ahead:
+            return ir.Constant(BIT, 0)
+        several = code.compare(code.arguments["threads"], ">", 1)
+        alone = code.compare(rows_in_all(frame, code), "==", 1)
+        whole = frame.is_argument(code, "split", "==", 0)
+        return code.builder.and_(code.builder.and_(several, alone), whole)
+
+    def blocks(self) -> Value:
+        """How many blocks there are."""
+        time, block = self.frame.word(self.code, "time"), self.frame.word(self.code, "block")
+        return self.code.div(self.code.add(time, self.code.sub(block, 1)), block)
+
+    def columns_size(self) -> Value:
+        """Elements of the projection of one block."""
+        frame, code = self.frame, self.code
+        size = frame.record_size(code, self.layout.columns)
+        return code.mul(frame.word(code, "block"), frame.word(code, "batch"), size)
+
+    def project(self, number: Value, columns: Value, rows: Rows3, share: Share) -> None:
+        """Compute the products around the walk for one block."""
+        if self._project is not None and self.layout.is_backward:
+            wanted = self.code.builder.icmp_unsigned("!=", self.frame.pointer(self.code, "dx"), _NULL)
+            with self.code.when(wanted):
+                self._call(self._project, number, columns, rows, share)
+        elif self._project is not None:
+            self._call(self._project, number, columns, rows, share)
+
+    def steps(self, number: Value, columns: Value, rows: Rows3, share: Share) -> None:
+        """Walk over one block."""
+        self._call(self._steps, number, columns, rows, share)
+
+    def _call(self, function: Code, number: Value, columns: Value, rows: Rows3, share: Share) -> None:
+        frame, code = self.frame, self.code
+        a, block = code.arguments, frame.word(code, "block")
+        ahead = frame.is_argument(code, "reverse", "==", int(self.layout.is_backward))
+        place = code.choose(ahead, number, code.sub(self.blocks(), code.add(number, 1)))
+        start = code.mul(place, block)
+        stop = code.least(code.add(start, block), frame.word(code, "time"))
+        table = code.word_at(frame.pointer(code, "table"), code.mul(a["thread"], frame.word(code, "table_size")))
+        base = frame.pointer(code, "columns") if self.layout.columns else a["arguments"]
+        thread, threads = (constant(n) for n in share)
+        code.call(function, a["arguments"], table, code.at(base, columns), *rows, start, stop, thread, threads)
+
+    def ahead(self) -> None:
+        """The thread of the only row walks; the others project the block behind it, in another part of the memory."""
+        frame, code = self.frame, self.code
+        a, zero, one = code.arguments, constant(0), constant(1)
+        walker = code.compare(code.add(a["thread"], 1), "==", a["threads"])
+        blocks, rows = self.blocks(), (zero, zero, one)
+        with code.loop(0, code.add(blocks, 1), name="ahead") as number:
+            even = code.mul(code.builder.and_(number, one), self.columns_size())
+            odd = code.sub(self.columns_size(), even)
+            with code.builder.if_else(walker) as (walks, projects):
+                with walks, code.when(code.compare(number, ">", 0)):
+                    self.steps(code.sub(number, 1), odd, rows, (0, 1))
+                with projects, code.when(code.compare(number, "<", blocks)):
+                    self.project(number, even, rows, (a["thread"], code.sub(a["threads"], 1)))
+            frame.barrier(code, a["threads"])
 
 
 def _write_steps(frame: Frame) -> Code:
