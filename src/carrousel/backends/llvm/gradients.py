@@ -68,6 +68,7 @@ def write_gradients(frame: Frame) -> Code:
     with code.loop(*frame.share(code, groups, *net_share), name="net") as net:
         for function in written:
             code.call(function, a["arguments"], net, share, shares, a["thread"])
+            frame.barrier(code, shares)  # the next one uses the same memory for its sums
     code.done()
     return code
 
