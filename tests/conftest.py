@@ -1,8 +1,7 @@
-"""One thread, the same random numbers in every test, NaN in memory that nobody wrote, a cache of its own."""
+"""One thread, the same random numbers in every test, NaN in memory that nobody wrote, a cache for tests."""
 
 import os
 import random
-import tempfile
 
 import numpy as np
 import pytest
@@ -14,9 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    cache = tempfile.TemporaryDirectory(prefix="carrousel-tests-")
-    config.add_cleanup(cache.cleanup)
-    os.environ["CARROUSEL_CACHE"] = cache.name  # subprocesses inherit it
+    os.environ["CARROUSEL_CACHE"] = str(config.rootpath / ".pytest_cache" / "kernels")  # subprocesses inherit it
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = True  # torch.empty is NaN

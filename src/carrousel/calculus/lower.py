@@ -13,10 +13,10 @@ import sympy
 from carrousel.calculus.adjoint import Adjoint
 from carrousel.calculus.names import fresh
 from carrousel.calculus.printing import text
+from carrousel.calculus.program import Operation
 from carrousel.calculus.trace import Mean, Product, Trace
 
 __all__ = [
-    "Operation",
     "Stage",
     "Step",
     "backward_lines",
@@ -29,18 +29,6 @@ __all__ = [
 ]
 
 Equations = tuple[tuple[sympy.Symbol, sympy.Expr], ...]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One elementwise operation, `name = op(arguments)`; arguments are names or numbers."""
-
-    name: str
-    op: str
-    arguments: tuple[str | float, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name} = {self.op}({', '.join(map(str, self.arguments))})"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from carrousel.backends.llvm import operator
-from carrousel.backends.llvm.call import lanes_for
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
+from carrousel.backends.llvm.plan import lanes_for
 from carrousel.backends.llvm.target import host
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import Definition

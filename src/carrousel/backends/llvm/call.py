@@ -1,297 +1,157 @@
-"""From tensors to a kernel's block of arguments: padding, histories, scratch memory, threads."""
+"""From tensors to a kernel's block of arguments and back."""
 
-import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
-from carrousel.backends.llvm.kernel import Kernel, Variant, kernel
-from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Layout
-from carrousel.backends.llvm.target import Isa, host
-from carrousel.backends.llvm.threads import available, team
-from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Definition
+from carrousel.backends.llvm.kernel import layout_of
+from carrousel.backends.llvm.layout import Record
+from carrousel.backends.llvm.plan import Plan, extents_of, plan_for
+from carrousel.backends.llvm.signature import Problem, Shape, signature_of
+from carrousel.backends.llvm.target import host
+from carrousel.backends.llvm.threads import team
+from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT
 
-__all__ = ["Problem", "backward", "forward", "saved_shapes"]
+__all__ = ["Forward", "Gradients", "backward", "forward", "saved_shapes"]
 
-#: Multiply-adds below which a second thread costs more than it gives.
-SMALL = 100_000
-#: Weights of one step, in bytes, above which one sequence is worth splitting by hidden units.
-LARGE = 512 * 1024
-#: Rows that the input projection takes at once.
-ROWS_AT_ONCE = 192
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One layer in one direction, as the operator is called.
-
-    Attributes:
-        definition: the cell's.
-        x: (time, [net,] batch, input).
-        states: initial states, each ([net,] batch, size).
-        parameters: in the order of the groups.
-        step_inputs: each (time, [net,] batch, hidden).
-        fresh: the states after a reset; empty without resets.
-        lengths: ([net,] batch) or None.
-        resets: (time, [net,] batch) or None.
-        reverse: the direction.
-        traced: names of quantities.
-    """
-
-    definition: Definition
-    x: Tensor
-    states: Sequence[Tensor]
-    parameters: Sequence[Tensor]
-    step_inputs: Sequence[Tensor]
-    fresh: Sequence[Tensor]
-    lengths: Tensor | None
-    resets: Tensor | None
-    reverse: bool
-    traced: tuple[str, ...]
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """The axes between time and features."""
-        return tuple(self.x.shape[1:-1])
-
-    def sizes(self) -> dict[str, int]:
-        """Size -> units."""
-        definition = self.definition
-        units = {INPUT: self.x.shape[-1], HIDDEN: 0, OUTPUT: 0}
-        for name, state in zip(definition.states, self.states, strict=True):
-            units[definition.size[name]] = state.shape[-1]
-        for group, parameter in zip(definition.groups, self.parameters, strict=True):
-            axis = -2 if group.is_matrix else -1
-            units[group.rows] = parameter.shape[axis] // len(group.gates)
-        return units
-
-
-class _Block:
-    """The block of arguments of one call, and the memory that it points to."""
-
-    def __init__(self, problem: Problem, direction: str, keep: bool) -> None:
-        self.problem = problem
-        self.units = problem.sizes()
-        isa = host()
-        bits = 64 if problem.x.dtype == torch.float64 else 32
-        lanes = lanes_for(isa, bits, max(self.units[HIDDEN], self.units[OUTPUT]))
-        name = str(problem.x.dtype).removeprefix("torch.")
-        self.lanes = lanes
-        self.panels = {size: -(-count // lanes) for size, count in self.units.items()}
-        self.width = {size: count * lanes for size, count in self.panels.items()}
-        self.time, self.nets, self.batch = len(problem.x), *_nets_and_batch(problem.x)
-        wide = tuple(size for size, count in self.panels.items() if count and count % 4 == 0)
-        variant = Variant(direction, keep, problem.traced, name, lanes, False, self.batch == 1, wide, isa.name)
-        self.kernel: Kernel = kernel(problem.definition, variant)
-        self.layout: Layout = self.kernel.layout
-        self.values: dict[str, int] = {}
-        self.held: list[Tensor] = []
-        self._sizes()
-
-    def _sizes(self) -> None:
-        x, values = self.problem.x, self.values
-        values |= {"time": self.time, "nets": self.nets, "groups": self.nets, "batch": self.batch}
-        values["reverse"] = int(self.problem.reverse)
-        for size in (INPUT, HIDDEN, OUTPUT):
-            values[UNITS[size]], values[WIDTH[size]] = self.units[size], self.width[size]
-            values[PANELS[size]] = self.panels[size]
-        self.threads, values["split"] = self._threads()
-        own = self.batch if values["split"] else -(-self.nets * self.batch // self.threads)
-        values["block"] = self.block = max(1, min(self.time, ROWS_AT_ONCE // max(1, min(own, self.batch))))
-        if x.stride(-1) != 1 and x.shape[-1] != 1:
-            x = self.hold(x.contiguous())
-        values["x"], values["x_time"], values["x_row"] = x.data_ptr(), x.stride(0), x.stride(-2)
-        values["x_net"] = x.stride(1) if x.dim() == 4 else 0
-
-    def _threads(self) -> tuple[int, int]:
-        """How many threads, and whether they share the units of a row instead of sharing out the rows."""
-        threads, rows = available(), self.nets * self.batch
-        weights = sum(p.numel() for p in self.problem.parameters) // max(1, self.nets)
-        if threads == 1 or weights * rows * self.time < SMALL:
-            return 1, 0
-        if rows > 1:
-            return min(threads, rows), 0
-        means = any(stage.means for stage in self.layout.program.stages)
-        if means or not team().can_wait or weights * self.problem.x.element_size() < LARGE:
-            return 1, 0
-        return threads, 1
-
-    # ------------------------------------------------------------------ memory
-
-    def hold(self, tensor: Tensor) -> Tensor:
-        """Keep a tensor alive until the call is over."""
-        self.held.append(tensor)
-        return tensor
-
-    def give(self, name: str, tensor: Tensor | None) -> None:
-        """Pass a tensor's address."""
-        if tensor is not None:
-            self.values[name] = self.hold(tensor).data_ptr()
-
-    def new(self, *shape: int) -> Tensor:
-        """New memory for a result."""
-        return memory(shape, self.problem.x.dtype)
-
-    def scratch(self, name: str, elements: int, dtype: torch.dtype | None = None) -> None:
-        """Memory for the time of the call."""
-        self.give(name, memory((elements,), dtype or self.problem.x.dtype))
-
-    def padded(self, tensor: Tensor, size: str) -> Tensor:
-        """The tensor with its last axis padded to whole registers."""
-        missing = self.width[size] - tensor.shape[-1]
-        return (pad(tensor, (0, missing)) if missing else tensor).contiguous()
-
-    def cut(self, tensor: Tensor, size: str, *shape: int) -> Tensor:
-        """The units of a padded tensor, in the user's shape."""
-        if self.width[size] != self.units[size]:
-            tensor = tensor[..., : self.units[size]]
-        return tensor.reshape(*shape, self.units[size])
-
-    def record(self, tensors: Mapping[str, Tensor], record_names: tuple[tuple[str, ...], tuple[str, ...]]) -> Tensor:
-        """Tensors side by side, as a record lies."""
-        parts = [self.padded(tensors[n], s) for names, s in zip(record_names, (HIDDEN, OUTPUT), strict=True) for n in names]
-        return torch.cat(parts, dim=-1)
-
-    def record_size(self, name: str) -> int:
-        """Elements of a record of one row."""
-        hidden, output = getattr(self.layout, name).widths
-        return int(hidden * self.width[HIDDEN] + output * self.width[OUTPUT])
-
-    # ------------------------------------------------------------------ what both directions take
-
-    def common(self) -> None:
-        """Parameters, boundaries, packed weights and tables."""
-        problem, layout, values = self.problem, self.layout, self.values
-        for group, parameter in zip(problem.definition.groups, problem.parameters, strict=True):
-            self.give(group.name, parameter.contiguous())
-        if problem.lengths is not None:
-            self.give("lengths", problem.lengths.contiguous())
-        if problem.resets is not None:
-            self.give("resets", problem.resets.contiguous())
-            for name, fresh in zip(problem.definition.states, problem.fresh, strict=True):
-                padded = self.padded(fresh, problem.definition.size[name])
-                self.give(f"fresh.{name}", padded)
-                values[f"fresh_net.{name}"] = padded.shape[-1] if fresh.shape[0] > 1 and self.nets > 1 else 0
-        for name, state in zip(problem.definition.states, problem.states, strict=True):
-            self.give(f"initial.{name}", self.padded(state, problem.definition.size[name]))
-        if problem.step_inputs:
-            given = dict(zip(problem.definition.step_inputs, problem.step_inputs, strict=True))
-            self.give("steps", self.record(given, (layout.steps.hidden, layout.steps.output)))
-        for sweep in layout.packed:
-            count = sum(self.units[layout.size(operand)] for operand, _ in sweep.terms)
-            elements = self.panels[sweep.size] * count * len(sweep.sums) * self.lanes
-            self.scratch(f"packed.{sweep.name}", self.nets * elements)
-        self.scratch("vectors", self.nets * len(layout.vectors) * max(self.width[HIDDEN], self.width[OUTPUT]))
-        self.scratch("biases", self.nets * 2 * self.record_size("columns"))
-        values["table_size"] = self.batch * max(len(layout.fields), 2 * self.block)
-        self.scratch("table", self.threads * values["table_size"], torch.int64)
-        if layout.temporaries:
-            self.scratch("temporaries", self.nets * self.batch * self.record_size("temporaries"))
-        if layout.columns:
-            parts = 1 if values["split"] else self.threads
-            self.scratch("columns", parts * self.block * self.batch * self.record_size("columns"))
-
-    def run(self) -> None:
-        """Call the kernel."""
-        words = team().words if self.threads > 1 else (0, 0, 0)
-        self.values |= dict(zip(("thread_number", "team_size", "barrier"), words, strict=True))
-        get = self.values.get
-        arguments = self.kernel.block(*[get(name, 0) for name in self.layout.arguments])
-        if self.threads == 1:
-            self.kernel.call(ctypes.addressof(arguments), 0, 1)
-        else:
-            team().run(self.kernel.entry, self.kernel.team_entry, arguments, self.threads)
+_CPU = torch.device("cpu")
 
 
 def memory(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """New memory; tests fill it with NaN."""
-    return torch.empty(shape, dtype=dtype)
+    """New memory, for a result or for the time of a call; tests fill it with NaN."""
+    return torch.empty(shape, dtype=dtype, device=_CPU)
 
 
-def _nets_and_batch(x: Tensor) -> tuple[int, int]:
-    return (x.shape[1], x.shape[2]) if x.dim() == 4 else (1, x.shape[1])
+def _run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Fill in the addresses, those of `tensors` in the order of the plan, and call the kernel."""
+    words, place = plan.words[:], plan.place
+    if x.stride(-1) != 1 and x.shape[-1] != 1:
+        x = x.contiguous()
+    first = place["x"]
+    words[first], words[first + 1], words[first + 3] = x.data_ptr(), x.stride(0), x.stride(-2)
+    words[first + 2] = x.stride(1) if plan.nets > 1 else 0
+    for k, tensor in zip(plan.addresses, tensors, strict=False):
+        words[k] = tensor.data_ptr()
+    scratch = memory((plan.scratch,), plan.dtype)
+    start = scratch.data_ptr()
+    for k, offset in plan.pieces:
+        words[k] = start + offset
+    address, _ = words.buffer_info()
+    if plan.threads == 1:
+        plan.kernel.call(address, 0, 1)
+    else:
+        team().run(plan.kernel.entry, plan.kernel.team_entry, address, plan.threads)
 
 
-def lanes_for(isa: Isa, bits: int, units: int) -> int:
-    """Elements of a register: narrower ones for nets that would leave half of a full one empty."""
-    lanes = isa.bits // bits
-    while lanes * bits > 128 and units <= lanes // 2:
-        lanes //= 2
-    return lanes
+def _given(plan: Plan, problem: Problem) -> list[Tensor]:
+    """What both directions are given: parameters, initial states, boundaries, inputs per step."""
+    sizes = plan.state_sizes
+    tensors = [parameter.contiguous() for parameter in problem.parameters]
+    tensors += [_padded(plan, state, size) for state, size in zip(problem.states, sizes, strict=True)]
+    if problem.lengths is not None:
+        tensors.append(problem.lengths.clamp(0, plan.time).contiguous())  # nothing beyond x is ever read
+    if problem.resets is not None:
+        tensors.append(problem.resets.contiguous())
+        tensors += [_padded(plan, state, size) for state, size in zip(problem.fresh, sizes, strict=True)]
+    if problem.step_inputs:
+        names = plan.definition.step_inputs
+        tensors.append(_record(plan, plan.layout.steps, dict(zip(names, problem.step_inputs, strict=True))))
+    return tensors
+
+
+def _padded(plan: Plan, tensor: Tensor, size: str) -> Tensor:
+    """A tensor with its last axis padded to whole registers."""
+    missing = plan.missing[size]
+    return (pad(tensor, (0, missing)) if missing else tensor).contiguous()
+
+
+def _cut(plan: Plan, tensor: Tensor, size: str) -> Tensor:
+    """A padded tensor's units."""
+    return tensor[..., : plan.units[size]].contiguous() if plan.missing[size] else tensor
+
+
+def _record(plan: Plan, record: Record, tensors: Mapping[str, Tensor]) -> Tensor:
+    """Tensors side by side, as a record lies."""
+    sizes = {**dict.fromkeys(record.hidden, HIDDEN), **dict.fromkeys(record.output, OUTPUT)}
+    return torch.cat([_padded(plan, tensors[name], size) for name, size in sizes.items()], dim=-1)
+
+
+def _part(plan: Plan, values: Tensor, record: Record, name: str) -> Tensor:
+    """One quantity of a record."""
+    start, size = plan.extents.before(record.before(name)), plan.layout.size(name)
+    return values[..., start : start + plan.units[size]].contiguous()
 
 
 # ---------------------------------------------------------------------- forward
 
 
-def forward(problem: Problem, keep: bool) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
+class Forward(NamedTuple):
+    """What a forward returns.
+
+    Attributes:
+        output: (time, *rows, size).
+        finals: the states after the last step, each (*rows, size).
+        traces: the traced quantities, each (time, *rows, size).
+        saved: what the backward needs: the states of every step, padded, and the record of kept quantities.
+    """
+
+    output: Tensor
+    finals: list[Tensor]
+    traces: list[Tensor]
+    saved: list[Tensor]
+
+
+def forward(problem: Problem, keep: bool) -> Forward:
     """Run a layer in one direction over a sequence.
 
     Args:
         problem: what is asked for.
         keep: whether the backward will follow.
-
-    Returns:
-        The output (time, *rows, size), the final states, the traced quantities, and what the backward needs: the
-        histories of the states, padded, and the record of kept quantities.
     """
-    block = _Block(problem, "forward", keep)
-    definition, layout = problem.definition, block.layout
-    block.common()
-    rows = block.nets * block.batch
-    clear = problem.lengths is not None
-    histories, finals = [], []
-    for k, name in enumerate(definition.states):
-        size = definition.size[name]
-        slots = block.time if keep or k == 0 else 2
-        history = block.new(slots, rows, block.width[size])
-        if clear and k == 0:
-            history.zero_()
-        block.give(f"history.{name}", history)
-        block.values[f"ring.{name}"] = -1 if slots == block.time else 1
-        final = block.new(rows, block.width[size])
-        block.give(f"final.{name}", final)
-        histories.append(history)
-        finals.append(block.cut(final, size, *problem.rows))
-    kept = block.new(block.time, rows, block.record_size("kept"))
-    if clear and problem.traced:
-        kept.zero_()
-    if layout.kept:
-        block.give("kept", kept)
-    block.run()
-    output = block.cut(histories[0], definition.size[definition.states[0]], block.time, *problem.rows)
-    traces = [_part(block, kept, name, problem) for name in problem.traced]
-    return output, finals, traces, [*histories, kept] if keep else []
+    plan = plan_for(signature_of(problem, "forward", keep))
+    dtype, sizes = plan.dtype, plan.state_sizes
+    histories = [memory(shape, dtype) for shape in plan.histories]
+    finals = [memory(shape, dtype) for shape in plan.finals]
+    kept = memory(plan.kept, dtype) if plan.layout.kept else None
+    if problem.lengths is not None:
+        histories[0].zero_()
+        if kept is not None and problem.traced:
+            kept.zero_()
+    if plan.is_empty:
+        finals = [state.clone(memory_format=torch.contiguous_format) for state in problem.states]
+    else:
+        _run(plan, problem.x, [*_given(plan, problem), *histories, *finals, *([] if kept is None else [kept])])
+        finals = [_cut(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
+    output = _cut(plan, histories[0], sizes[0])
+    traces = [_part(plan, kept, plan.layout.kept, name) for name in problem.traced] if kept is not None else []
+    if not keep:
+        return Forward(output, finals, traces, [])
+    if output is histories[0]:  # nothing is padded: the backward finds the history in the output
+        histories[0] = memory((0,), dtype)
+    return Forward(output, finals, traces, [*histories, memory((0,), dtype) if kept is None else kept])
 
 
-def saved_shapes(problem: Problem) -> list[tuple[int, ...]]:
-    """Return the shapes of what a forward keeps; without padding the first history is the output itself, and empty."""
-    block = _Block(problem, "forward", True)
-    definition, rows = problem.definition, block.nets * block.batch
-    shapes: list[tuple[int, ...]] = [(block.time, rows, block.width[definition.size[s]]) for s in definition.states]
-    if block.width[definition.size[definition.states[0]]] == block.units[definition.size[definition.states[0]]]:
-        shapes[0] = (0,)
-    return [*shapes, (block.time, rows, block.record_size("kept"))]
-
-
-def _part(block: _Block, kept: Tensor, name: str, problem: Problem) -> Tensor:
-    """One quantity of the record of kept ones."""
-    hidden, output = block.layout.kept.before(name)
-    size = block.layout.size(name)
-    start = hidden * block.width[HIDDEN] + output * block.width[OUTPUT]
-    part = kept[..., start : start + block.units[size]]
-    return part.reshape(block.time, *problem.rows, block.units[size]).contiguous()
+def saved_shapes(problem: Problem) -> list[Shape]:
+    """Return the shapes of what a forward keeps."""
+    definition, x = problem.definition, problem.x
+    shapes = [tensor.shape for tensor in (x, *problem.states, *problem.parameters)]
+    extents = extents_of(definition, shapes, x.dtype, host())
+    sizes = [definition.size[state] for state in definition.states]
+    saved: list[Shape] = [(*x.shape[:-1], extents.width(size)) for size in sizes]
+    if extents.width(sizes[0]) == extents.units[sizes[0]]:
+        saved[0] = (0,)
+    kept = layout_of(definition, "forward", True, tuple(problem.traced)).kept
+    return [*saved, (*x.shape[:-1], extents.record(kept)) if kept else (0,)]
 
 
 # ---------------------------------------------------------------------- backward
 
 
-@dataclass(frozen=True)
-class Gradients:
-    """What the backward returns, each in the shape of what it is the gradient of."""
+class Gradients(NamedTuple):
+    """What a backward returns: the loss's derivatives, each in the shape of what it is the derivative by."""
 
     x: Tensor | None
     states: list[Tensor]
@@ -303,9 +163,9 @@ class Gradients:
 def backward(
     problem: Problem,
     saved: Sequence[Tensor],
-    output: Tensor,
-    finals: Sequence[Tensor],
-    traces: Sequence[Tensor],
+    output: Tensor | None,
+    finals: Sequence[Tensor | None],
+    traces: Sequence[Tensor | None],
     wants_x: bool,
 ) -> Gradients:
     """Run the derived adjoint over a sequence.
@@ -313,92 +173,64 @@ def backward(
     Args:
         problem: as the forward had it.
         saved: what the forward kept.
-        output: the loss's derivative by the output.
+        output: the loss's derivative by the output; None for zero, as in the following.
         finals: by the final states.
         traces: by the traced quantities.
         wants_x: whether the gradient of x is asked for.
-
-    Returns:
-        The Gradients.
     """
-    block = _Block(problem, "backward", True)
-    definition, layout = problem.definition, block.layout
-    block.common()
-    rows, states = block.nets * block.batch, definition.states
-    for name, history in zip(states, saved, strict=False):
-        block.give(f"history.{name}", history)
-        block.values[f"ring.{name}"] = -1
-    if layout.kept:
-        block.give("kept", saved[-1])
-    block.give("output", block.padded(output, definition.size[states[0]]))
-    if layout.seeds:
-        given = {f"seed_{name}": trace for name, trace in zip(problem.traced, traces, strict=True)}
-        block.give("seeds", block.record(given, (layout.seeds.hidden, layout.seeds.output)))
-    carries, fresh = [], []
-    for name, final in zip(states, finals, strict=True):
-        size = definition.size[name]
-        carries.append(block.padded(final, size).reshape(rows, block.width[size]).clone())
-        block.give(f"carry.{name}", carries[-1])
-        if problem.resets is not None:
-            fresh.append(torch.zeros(rows, block.width[size], dtype=problem.x.dtype))
-            block.give(f"fresh_gradient.{name}", fresh[-1])
-    adjoints = block.new(block.time, rows, block.record_size("adjoints"))
-    if problem.lengths is not None and problem.step_inputs:
-        adjoints.zero_()
-    if layout.adjoints:
-        block.give("adjoints", adjoints)
-    dx = None
-    if wants_x:
-        dx = block.new(block.time, rows, block.width[INPUT])
-        if problem.lengths is not None or not layout.projections:
-            dx.zero_()
-        block.give("dx", dx)
-    once = stored_once(layout) if rows * block.time else set()
+    plan = plan_for(signature_of(problem, "backward", True))
+    layout, sizes = plan.layout, plan.state_sizes
+    carries = [_carry(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
+    fresh = [torch.zeros_like(carry) for carry in carries] if problem.resets is not None else []
     parameters = [
-        (torch.empty if group.name in once else torch.zeros)(p.shape, dtype=p.dtype)
-        for group, p in zip(definition.groups, problem.parameters, strict=True)
+        _new(plan, parameter.shape, zeros=not is_stored_once)
+        for parameter, is_stored_once in zip(problem.parameters, plan.is_stored_once, strict=True)
     ]
-    for group, gradient in zip(definition.groups, parameters, strict=True):
-        block.give(f"gradient.{group.name}", gradient)
-    _gradient_scratch(block)
-    if rows * block.time:
-        block.run()
+    skips = problem.lengths is not None or plan.is_empty  # steps that no kernel writes
+    adjoints = _new(plan, plan.adjoints, zeros=skips) if plan.keeps_adjoints else None
+    dx = _new(plan, plan.dx, zeros=skips or not layout.projections) if wants_x else None
+    if not plan.is_empty:
+        tensors = [*_given(plan, problem), *saved[: len(sizes)], *([saved[-1]] if layout.kept else [])]
+        tensors += [_seeds(plan, problem.traced, traces)] if layout.seeds else []
+        tensors += [_new(plan, plan.histories[0], zeros=True) if output is None else _padded(plan, output, sizes[0])]
+        tensors += [*carries, *fresh, *parameters]
+        _run(plan, problem.x, tensors + [t for t in (adjoints, dx) if t is not None])
     return Gradients(
-        None if dx is None else block.cut(dx, INPUT, block.time, *problem.rows),
-        [block.cut(c, definition.size[s], *problem.rows) for c, s in zip(carries, states, strict=True)],
+        None if dx is None else _cut(plan, dx, INPUT),
+        [_cut(plan, carry, size) for carry, size in zip(carries, sizes, strict=True)],
         parameters,
-        [_adjoint(block, adjoints, f"d{name}", problem) for name in definition.step_inputs],
+        [_of_step_input(plan, adjoints, name) for name in plan.definition.step_inputs],
         [
-            block.cut(f, definition.size[s], *problem.rows).sum_to_size(given.shape)
-            for f, s, given in zip(fresh, states, problem.fresh, strict=False)
+            _cut(plan, gradient, size).sum_to_size(given.shape)
+            for gradient, size, given in zip(fresh, sizes, problem.fresh, strict=False)
         ],
     )
 
 
-def _adjoint(block: _Block, adjoints: Tensor, name: str, problem: Problem) -> Tensor:
-    """The gradient of one input per step."""
-    units = block.units[HIDDEN]
-    if name not in block.layout.adjoints:
-        return torch.zeros(block.time, *problem.rows, units, dtype=problem.x.dtype)
-    hidden, _ = block.layout.adjoints.before(name)
-    start = hidden * block.width[HIDDEN]
-    return adjoints[..., start : start + units].reshape(block.time, *problem.rows, units)
+def _carry(plan: Plan, final: Tensor | None, size: str) -> Tensor:
+    """The loss's derivative by a state, which the kernel carries from step to step: memory of its own."""
+    if final is None:
+        return _new(plan, (*plan.rows, plan.extents.width(size)), zeros=True)
+    padded = _padded(plan, final, size)
+    return padded.clone() if padded is final else padded
 
 
-def _gradient_scratch(block: _Block) -> None:
-    """Memory for the sums of outer products."""
-    layout, values = block.layout, block.values
-    jobs = jobs_of(layout)
-    columns, sums = ROWS, max(block.panels.values()) * block.lanes
-    for job in jobs:
-        counts = (block.units[str(layout.definition.group(part.group).columns)] for part in job.parts)
-        here = sum(-(-count // ROWS) * ROWS for count in counts)
-        registers = len(job.adjoints) * block.panels[layout.size(job.adjoints[0])]
-        columns = max(columns, here)
-        sums = max(sums, here * -(-registers // REGISTERS) * REGISTERS * block.lanes)
-    words = BLOCK * max((1 + len(job.parts) for job in jobs), default=1)
-    values["gradient_columns"], values["gradient_size"], values["gradient_words"] = columns, sums, words
-    block.scratch("gradient_rows", block.threads * words, torch.int64)
-    block.scratch("gradient_operands", block.threads * BLOCK * columns)
-    block.scratch("gradient_panel", block.threads * REGISTERS * BLOCK * block.lanes)
-    block.scratch("gradient_sums", (block.threads if block.nets >= block.threads else 1) * sums)
+def _new(plan: Plan, shape: Shape, zeros: bool) -> Tensor:
+    """New memory, cleared where the kernel does not write all of it."""
+    return torch.zeros(shape, dtype=plan.dtype, device=_CPU) if zeros else memory(shape, plan.dtype)
+
+
+def _seeds(plan: Plan, traced: Sequence[str], traces: Sequence[Tensor | None]) -> Tensor:
+    """The loss's derivatives by the traced quantities, as a record."""
+    seeds = {}
+    for name, trace in zip(traced, traces, strict=True):
+        shape = (plan.time, *plan.rows, plan.units[plan.layout.size(name)])
+        seeds[f"seed_{name}"] = _new(plan, shape, zeros=True) if trace is None else trace
+    return _record(plan, plan.layout.seeds, seeds)
+
+
+def _of_step_input(plan: Plan, adjoints: Tensor | None, name: str) -> Tensor:
+    """The loss's derivative by an input per step."""
+    if adjoints is None or f"d{name}" not in plan.layout.adjoints:
+        return _new(plan, (plan.time, *plan.rows, plan.units[HIDDEN]), zeros=True)
+    return _part(plan, adjoints, plan.layout.adjoints, f"d{name}")

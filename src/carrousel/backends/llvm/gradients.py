@@ -290,7 +290,7 @@ def _unpack(
                 _put(code, value, code.at(row, column), is_only)
 
 
-def stored_once(layout: Layout) -> set[str]:
+def stored_once(layout: Layout) -> frozenset[str]:
     """Groups whose gradient is written exactly once, gate by gate; the others are added up from zero."""
     counts: dict[str, list[int]] = {}
     for job in jobs_of(layout):
@@ -300,7 +300,7 @@ def stored_once(layout: Layout) -> set[str]:
     complete = {g.name for g in layout.definition.groups if g.name in found and len(counts[g.name]) == len(g.gates)}
     vectors = (g for g in layout.definition.groups if not g.is_matrix)
     given = layout.program.vectors
-    return complete | {g.name for g in vectors if all(given.get(f"{g.name}.{gate}") for gate in g.gates)}
+    return frozenset(complete) | {g.name for g in vectors if all(given.get(f"{g.name}.{gate}") for gate in g.gates)}
 
 
 def _gradient(

@@ -1,12 +1,10 @@
 """From a definition to machine code: program, layout, text, object, each kept on disk."""
 
-import ctypes
 import functools
 import hashlib
 import json
-import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,8 @@ from carrousel.backends.llvm.sequence import ENTRY, TEAM, write_sequence
 from carrousel.backends.llvm.target import ISAS, Isa, description, machine
 from carrousel.backends.llvm.threads import ENTRY as ENTRY_TYPE
 from carrousel.backends.store import fetch, issue, was_issued
-from carrousel.calculus.lower import Operation
 from carrousel.calculus.notation import Definition
-from carrousel.calculus.program import Column, Outer, Program, Stage, Sum
+from carrousel.calculus.program import Column, Operation, Outer, Program, Stage, Sum
 from carrousel.errors import BackendError
 
 __all__ = ["Kernel", "Variant", "kernel", "layout_of", "text_of"]
@@ -68,29 +65,33 @@ class Kernel:
         entry: the address of `sequence(arguments, thread, threads)`.
         team_entry: the address of `sequence_team(arguments)`.
         call: `entry` as a function.
-        block: the type of its block of arguments.
     """
 
     layout: Layout
     variant: Variant
     entry: int
     team_entry: int
-    call: Callable[[Any, int, int], None]
-    block: Any
+    call: Callable[[int, int, int], None]
 
 
-@functools.cache
-def _generator() -> str:
-    """A hash of the code that writes kernels."""
-    here = Path(__file__).parent
-    writers = [*sorted(Path(calculus.__path__[0]).glob("*.py")), Path(functions.__file__), *sorted(here.glob("*.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()
+#: Modules of this package that call kernels; the others write them.
+_CALLERS = ("__init__", "call", "operator", "plan", "signature", "threads")
+
+
+def _hash() -> str:
+    folders = (Path(calculus.__path__[0]), Path(__file__).parent)
+    writers = [Path(functions.__file__), *(path for folder in folders for path in sorted(folder.glob("*.py")))]
+    return hashlib.sha256(b"".join(p.read_bytes() for p in writers if p.stem not in _CALLERS)).hexdigest()
+
+
+#: A hash of the code that writes kernels, taken when it is read: what it writes is not for code that is changed later.
+_GENERATOR = _hash()
 
 
 @functools.cache
 def layout_of(definition: Definition, direction: str, keep: bool, traced: tuple[str, ...]) -> Layout:
     """Return the layout of a kernel; the program behind it is derived once and kept on disk."""
-    key = f"llvm program {_generator()} {direction} {traced} {definition.identity}"
+    key = f"llvm program {_GENERATOR} {direction} {traced} {definition.identity}"
     program = _program_from(json.loads(fetch(key, lambda: json.dumps(_derive(definition, direction, traced)).encode())))
     stored = (*program.kept, *(t for t in traced if t not in program.kept)) if keep else traced
     return Layout(definition, program, direction, stored, traced)
@@ -98,11 +99,11 @@ def layout_of(definition: Definition, direction: str, keep: bool, traced: tuple[
 
 def _derive(definition: Definition, direction: str, traced: tuple[str, ...]) -> dict[str, Any]:
     from carrousel.calculus.adjoint import adjoint
-    from carrousel.calculus.program import backward_program, forward_program
+    from carrousel.calculus.fusion import backward_program, forward_program
     from carrousel.calculus.trace import trace
 
     make = forward_program if direction == "forward" else backward_program
-    return asdict(make(adjoint(trace(definition), traced)))
+    return asdict(make(adjoint(trace(definition), traced), traced))
 
 
 def _program_from(data: dict[str, Any]) -> Program:
@@ -196,7 +197,7 @@ def kernel(definition: Definition, variant: Variant) -> Kernel:
 
 def _load(definition: Definition, variant: Variant) -> Kernel:
     isa = ISAS[variant.isa]
-    key = f"llvm object {_generator()} {description(isa)} {variant} {definition.identity}"
+    key = f"llvm object {_GENERATOR} {description(isa)} {variant} {definition.identity}"
     code = fetch(key, lambda: compile_text(text_of(definition, variant), isa))
     empty = llvm.parse_assembly("")
     empty.triple = machine(isa).triple
@@ -206,8 +207,7 @@ def _load(definition: Definition, variant: Variant) -> Kernel:
     _engines.append(engine)  # the code lives as long as its engine
     entry, team_entry = (engine.get_function_address(name) for name in (ENTRY, TEAM))
     layout = layout_of(definition, variant.direction, variant.keep, variant.traced)
-    block = ctypes.c_int64 * len(layout.arguments)
-    return Kernel(layout, variant, entry, team_entry, ENTRY_TYPE(entry), block)
+    return Kernel(layout, variant, entry, team_entry, ENTRY_TYPE(entry))
 
 
 def _fresh_machine(isa: Isa) -> llvm.TargetMachine:

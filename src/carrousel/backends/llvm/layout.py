@@ -169,6 +169,7 @@ class Layout:
         for k, stage in enumerate(self.program.stages):
             later = self._needed_after(k)
             handed = [*stage.defined, *(n for n in stage.read if n in self._arriving)]
+            later.update(mean for mean, _ in stage.means)
             names += [n for n in handed if n in later and not self._has_a_place(n)]
         return self.record(names)
 

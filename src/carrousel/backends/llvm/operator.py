@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from carrousel.backends import eager
-from carrousel.backends.llvm.call import Problem, backward, forward, saved_shapes
+from carrousel.backends.llvm.call import backward, forward, saved_shapes
+from carrousel.backends.llvm.signature import Problem, units_of
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import HIDDEN, Definition
+from carrousel.errors import BackendError
 
-__all__ = ["call", "register", "sequence"]
+__all__ = ["call", "register"]
 
 _library = torch.library.Library("carrousel", "DEF")
 _ARGUMENTS = (
@@ -24,8 +27,8 @@ _ARGUMENTS = (
 )
 _library.define(f"sequence({_ARGUMENTS}, bool keep) -> Tensor[]")
 _library.define(
-    f"sequence_backward({_ARGUMENTS}, Tensor[] saved, Tensor output, Tensor[] finals, Tensor[] traces, bool wants_x) "
-    "-> Tensor[]"
+    f"sequence_backward({_ARGUMENTS}, Tensor[] saved, Tensor? output, Tensor?[] finals, Tensor?[] traces, "
+    "bool wants_x) -> Tensor[]"
 )
 
 #: identity -> definition: an operator's arguments are tensors, numbers and text.
@@ -34,64 +37,54 @@ _definitions: dict[str, Definition] = {}
 
 def register(definition: Definition) -> str:
     """Return the text that names a definition in the operator's arguments."""
-    key = definition.identity
-    _definitions.setdefault(key, definition)
-    return key
+    return _definitions.setdefault(definition.identity, definition).identity
 
 
-def _problem(
-    cell: str,
-    x: Tensor,
-    states: Sequence[Tensor],
-    parameters: Sequence[Tensor],
-    step_inputs: Sequence[Tensor],
-    fresh: Sequence[Tensor],
-    lengths: Tensor | None,
-    resets: Tensor | None,
-    reverse: bool,
-    traced: Sequence[str],
-) -> Problem:
-    definition = _definitions[cell]
-    return Problem(
-        definition, x, states, parameters, step_inputs, fresh, lengths, resets, reverse, tuple(traced)
-    )
+def _problem(cell: str, *arguments: Any) -> Problem:
+    if cell not in _definitions:
+        raise BackendError(
+            f"carrousel::sequence - no cell of this process has the definition {cell[:12]} - "
+            "run a layer of the cell once, then what was exported from it"
+        )
+    return Problem(_definitions[cell], *arguments)
+
+
+# ---------------------------------------------------------------------- the operator's four functions
 
 
 def _sequence(*arguments: Any) -> list[Tensor]:
     """The output, the final states, the traced quantities and, if kept, what the backward needs."""
     *problem, keep = arguments
     output, finals, traces, saved = forward(_problem(*problem), keep)
-    if saved and output.untyped_storage().data_ptr() == saved[0].untyped_storage().data_ptr():
-        saved[0] = saved[0].new_empty(0)  # without padding the history of the first state is the output itself
     return [output, *finals, *traces, *saved]
 
 
 def _sequence_backward(*arguments: Any) -> list[Tensor]:
     """The gradients of x (if it is wanted), states, parameters, step inputs and fresh states."""
     *problem, saved, output, finals, traces, wants_x = arguments
-    gradients = backward(_problem(*problem), saved, output, finals, traces, wants_x)
-    dx = [gradients.x] if gradients.x is not None else []
-    return [*dx, *gradients.states, *gradients.parameters, *gradients.step_inputs, *gradients.fresh]
+    dx, states, parameters, step_inputs, fresh = backward(_problem(*problem), saved, output, finals, traces, wants_x)
+    return [*([] if dx is None else [dx]), *states, *parameters, *step_inputs, *fresh]
 
 
 def _sequence_shapes(*arguments: Any) -> list[Tensor]:
     """Tensors of the shapes that `_sequence` returns."""
-    *problem, keep = arguments
-    call = _problem(*problem)
-    definition, x, units = call.definition, call.x, call.sizes()
-    shapes = [(*x.shape[:-1], units[definition.size[definition.states[0]]])]
-    shapes += [(*call.rows, units[definition.size[s]]) for s in definition.states]
-    shapes += [(*x.shape[:-1], units[definition.size.get(t, HIDDEN)]) for t in call.traced]
-    shapes += saved_shapes(call) if keep else []
-    return [x.new_empty(shape) for shape in shapes]
+    *flat, keep = arguments
+    problem = _problem(*flat)
+    definition, x = problem.definition, problem.x
+    units = units_of(definition, [tensor.shape for tensor in (x, *problem.states, *problem.parameters)])
+    sizes = [definition.size[state] for state in definition.states]
+    shapes = [(*x.shape[:-1], units[sizes[0]]), *((*x.shape[1:-1], units[size]) for size in sizes)]
+    shapes += [(*x.shape[:-1], units[definition.size.get(name, HIDDEN)]) for name in problem.traced]
+    return [x.new_empty(shape) for shape in (*shapes, *(saved_shapes(problem) if keep else []))]
 
 
 def _sequence_backward_shapes(*arguments: Any) -> list[Tensor]:
     """Tensors of the shapes that `_sequence_backward` returns."""
-    *problem, _, _, _, _, wants_x = arguments
-    call = _problem(*problem)
-    like = [*([call.x] if wants_x else []), *call.states, *call.parameters, *call.step_inputs]
-    return [torch.empty_like(t) for t in (*like, *(call.fresh if call.resets is not None else []))]
+    *flat, _, _, _, _, wants_x = arguments
+    problem = _problem(*flat)
+    like = [*([problem.x] if wants_x else []), *problem.states, *problem.parameters, *problem.step_inputs]
+    like += problem.fresh if problem.resets is not None else []
+    return [tensor.new_empty(tensor.shape) for tensor in like]
 
 
 # ---------------------------------------------------------------------- autograd
@@ -101,15 +94,15 @@ class _Differentiable(torch.autograd.Function):
     """The operator with its gradient; arguments that are lists come flat, behind their lengths."""
 
     @staticmethod
-    def forward(ctx: Any, cell: str, reverse: bool, traced: tuple[str, ...], counts: tuple[int, ...], *flat: Any) -> Any:
+    def forward(ctx: Any, cell: str, reverse: bool, traced: list[str], counts: tuple[int, ...], *flat: Any) -> Any:
         """Run the sequence and keep what the backward needs."""
         x, lengths, resets, *tensors = flat
-        lists = _cut(tensors, counts)
-        with torch._C._AutoDispatchBelowAutograd():
-            results = _direct(_sequence, _SEQUENCE, cell, x, *lists, lengths, resets, reverse, list(traced), True)
-        count = 1 + len(lists[0]) + len(traced)
+        problem = (cell, x, *_cut(tensors, counts), lengths, resets, reverse, traced)
+        results = _dispatched(tensors, _sequence, _SEQUENCE, *problem, True)
+        count = 1 + counts[0] + len(traced)
         outputs, saved = results[:count], results[count:]
-        ctx.save_for_backward(*flat, outputs[0], *saved)
+        is_history = not saved[0].numel()  # without padding the history of the first state is the output
+        ctx.save_for_backward(*flat, *(outputs[:1] if is_history else []), *saved[is_history:])
         ctx.call = cell, reverse, traced, counts
         ctx.set_materialize_grads(False)
         return tuple(outputs)
@@ -118,23 +111,21 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         """Run the adjoint; differentiably through the reference if the graph is wanted."""
         cell, reverse, traced, counts = ctx.call
+        everything = ctx.saved_tensors
         inputs = 3 + sum(counts)
-        flat, output, saved = ctx.saved_tensors[:inputs], ctx.saved_tensors[inputs], ctx.saved_tensors[inputs + 1 :]
+        flat, saved = everything[:inputs], everything[inputs:]
         x, lengths, resets, *tensors = flat
-        lists = _cut(tensors, counts)
-        problem = (cell, x, *lists, lengths, resets, reverse, list(traced))
+        problem = (cell, x, *_cut(tensors, counts), lengths, resets, reverse, traced)
         if torch.is_grad_enabled():
             return None, None, None, None, *_through_reference(problem, flat, gradients)
-        loss, finals, traces = _materialised(problem, output, gradients)
-        if not saved[0].numel():
-            saved = (output, *saved[1:])
-        wants_x = ctx.needs_input_grad[4]
-        results = _direct(
-            _sequence_backward, _BACKWARD, *problem, list(saved), loss, finals, traces, wants_x
-        )
-        dx = results.pop(0) if wants_x else None
-        results += [None] * (sum(counts) - len(results))
-        return None, None, None, None, dx, None, None, *results
+        states, wants_x = 1 + counts[0], ctx.needs_input_grad[4]
+        loss = (gradients[0], list(gradients[1:states]), list(gradients[states:]))
+        given = [gradient for gradient in gradients if gradient is not None]
+        found = _dispatched(given, _sequence_backward, _BACKWARD, *problem, list(saved), *loss, wants_x)
+        if not wants_x:
+            found.insert(0, None)
+        found += [None] * (1 + sum(counts) - len(found))
+        return None, None, None, None, found[0], None, None, *found[1:]
 
 
 def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
@@ -146,31 +137,15 @@ def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]
     return lists
 
 
-def _materialised(
-    problem: tuple[Any, ...], output: Tensor, gradients: Sequence[Tensor | None]
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Zeros for what the loss does not read."""
-    _, x, states, *_, traced = problem
-    loss = torch.zeros_like(output) if gradients[0] is None else gradients[0]
-    finals = [torch.zeros_like(s) if g is None else g for s, g in zip(states, gradients[1:], strict=False)]
-    behind = gradients[1 + len(states) :]
-    units = _problem(*problem).sizes()
-    sizes = [units[_definitions[problem[0]].size.get(t, HIDDEN)] for t in traced]
-    traces = [
-        x.new_zeros(*x.shape[:-1], n) if g is None else g for n, g in zip(sizes, behind, strict=True)
-    ]
-    return loss, finals, traces
-
-
 def _through_reference(
     problem: tuple[Any, ...], flat: Sequence[Tensor | None], gradients: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
     """The gradients, themselves differentiable: the reference run once more on the same inputs."""
     call = _problem(*problem)
     definition = call.definition
-    units = call.sizes()
+    units = units_of(definition, [tensor.shape for tensor in (call.x, *call.states, *call.parameters)])
     names = [group.name for group in definition.groups]
-    traced = [(t, units[definition.size.get(t, HIDDEN)]) for t in call.traced]
+    traced = [(name, units[definition.size.get(name, HIDDEN)]) for name in call.traced]
     output, finals, traces = eager.run(
         definition,
         call.x,
@@ -196,7 +171,10 @@ def _through_reference(
     return [by_place.get(k) for k in range(len(flat))]
 
 
-def sequence(
+# ---------------------------------------------------------------------- the call
+
+
+def call(
     cell: str,
     x: Tensor,
     states: Sequence[Tensor],
@@ -209,38 +187,41 @@ def sequence(
     traced: Sequence[str],
     keep: bool = False,
 ) -> list[Tensor]:
-    """Run one layer in one direction; `carrousel.backends.llvm.call` has the shapes.
+    """Run one layer in one direction, `carrousel.backends.llvm.signature.Problem` has the shapes.
 
     Returns:
         The output, the final states, the traced quantities; if `keep`, what the backward needs.
     """
     lists = (states, parameters, step_inputs, fresh)
-    tensors = [t for part in lists for t in part]
-    if torch.is_grad_enabled() and (x.requires_grad or any(t.requires_grad for t in tensors)) and not keep:
-        counts = tuple(len(part) for part in lists)
-        flat = (x, lengths, resets, *tensors)
-        return list(_Differentiable.apply(cell, reverse, tuple(traced), counts, *flat))
-    with torch._C._AutoDispatchBelowAutograd():
-        return _direct(_sequence, _SEQUENCE, cell, x, *lists, lengths, resets, reverse, list(traced), keep)
+    tensors = [*states, *parameters, *step_inputs, *fresh]
+    if torch.compiler.is_compiling():
+        return _SEQUENCE(cell, x, *lists, lengths, resets, reverse, traced, keep)  # type: ignore[no-any-return]
+    if not keep and torch.is_grad_enabled() and torch._C._any_requires_grad(x, *tensors):
+        counts = (len(states), len(parameters), len(step_inputs), len(fresh))
+        return list(_Differentiable.apply(cell, reverse, traced, counts, x, lengths, resets, *tensors))
+    return _dispatched([x, *tensors], _sequence, _SEQUENCE, cell, x, *lists, lengths, resets, reverse, traced, keep)
 
 
-def _direct(implementation: Any, operator: Any, *arguments: Any) -> list[Tensor]:
-    """Call the implementation itself where nothing listens to torch's dispatcher: it costs more than a tiny net."""
-    plain = type(arguments[1]) in (Tensor, torch.nn.Parameter)
-    if plain and not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() == 0:
+_PLAIN = {Tensor, Parameter}
+
+
+def _dispatched(tensors: Sequence[Tensor], implementation: Any, operator: Any, *arguments: Any) -> list[Tensor]:
+    """Call the operator; its implementation itself where nothing listens to torch's dispatcher, which takes longer than
+    a tiny net.
+    """
+    if (
+        _PLAIN.issuperset(map(type, tensors))
+        and not torch._C._len_torch_dispatch_stack()
+        and not torch._C._get_tracing_state()
+        and not any(map(Tensor.is_neg, tensors))
+    ):
         return implementation(*arguments)  # type: ignore[no-any-return]
-    return operator(*arguments)  # type: ignore[no-any-return]
-
-
-def call(*arguments: Any) -> list[Tensor]:
-    """Call the operator: directly, or through the dispatcher where a compiler or a mode listens."""
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
-        return _SEQUENCE(*arguments, False)  # type: ignore[no-any-return]
-    return sequence(*arguments)
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(*arguments)  # type: ignore[no-any-return]
 
 
 _library.impl("sequence", _sequence, "CPU")
-_library.impl("sequence", sequence, "Autograd")
+_library.impl("sequence", call, "Autograd")
 _library.impl("sequence_backward", _sequence_backward, "CPU")
 torch.library.register_fake("carrousel::sequence", _sequence_shapes, lib=_library)
 torch.library.register_fake("carrousel::sequence_backward", _sequence_backward_shapes, lib=_library)

@@ -179,9 +179,8 @@ def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> Non
         result = code.builder.load(total, typ=type)
         count = code.builder.sitofp(frame.units(code, size), code.scalar)
         mean = code.builder.fdiv(result if frame.nets else code.splat(result), code.splat(count), name=name)
-        target = code.at(
-            frame.field_of(code, line, "temporaries"), frame.extent(code, layout.temporaries.before(name))
-        )
+        target_field, place = layout.place(name, number)
+        target = code.at(frame.field_of(code, line, target_field), frame.extent(code, place))
         with code.loop(0, frame.panels(code, size), name="panel") as panel:
             code.store(mean, code.at(target, code.mul(panel, frame.lanes)))
 

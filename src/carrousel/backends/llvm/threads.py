@@ -47,8 +47,8 @@ class Team:
     can_wait: bool
     words: tuple[int, int, int]
 
-    def run(self, entry: int, team_entry: int, arguments: Any, threads: int) -> None:
-        """Call a kernel's function on some threads."""
+    def run(self, entry: int, team_entry: int, arguments: int, threads: int) -> None:
+        """Call a kernel on some threads; `arguments` is the address of its block of arguments."""
         raise NotImplementedError
 
 
@@ -64,9 +64,9 @@ class OpenMP(Team):
         self._parallel.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
         self._parallel.restype = None
 
-    def run(self, entry: int, team_entry: int, arguments: Any, threads: int) -> None:
+    def run(self, entry: int, team_entry: int, arguments: int, threads: int) -> None:
         """Call `team_entry(arguments)` on every thread of a team."""
-        self._parallel(team_entry, ctypes.addressof(arguments), threads, 0)
+        self._parallel(team_entry, arguments, threads, 0)
 
 
 class Pool(Team):
@@ -84,12 +84,12 @@ class Pool(Team):
         assert self._barrier is not None
         self._barrier.wait()
 
-    def run(self, entry: int, team_entry: int, arguments: Any, threads: int) -> None:
+    def run(self, entry: int, team_entry: int, arguments: int, threads: int) -> None:
         """Call `entry(arguments, thread, threads)` for every thread."""
         call = ENTRY(entry)
         with self._lock, ThreadPoolExecutor(threads) as pool:
             self._barrier = threading.Barrier(threads)
-            list(pool.map(lambda k: call(ctypes.addressof(arguments), k, threads), range(threads)))
+            list(pool.map(lambda k: call(arguments, k, threads), range(threads)))
 
 
 #: The type of `sequence(arguments, thread, threads)`.

@@ -1,0 +1,275 @@
+"""What calls of the same shapes have in common: the kernel, its sizes, its threads, where scratch memory lies.
+
+A plan is made once and kept; a call fills in addresses.
+"""
+
+import functools
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once, stored_once
+from carrousel.backends.llvm.kernel import Variant, kernel
+from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record
+from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
+from carrousel.backends.llvm.target import Isa, host
+from carrousel.backends.llvm.threads import team
+from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Definition
+
+__all__ = ["Extents", "Plan", "extents_of", "lanes_for", "plan_for"]
+
+#: Multiply-adds below which a second thread costs more than it gives.
+SMALL = 100_000
+#: Weights of one step, in bytes, above which one sequence is worth splitting by hidden units.
+LARGE = 512 * 1024
+#: Multiply-adds above which other threads help a single row: they project its input ahead of the walk.
+AHEAD = 2_000_000
+#: Rows that the input projection takes at once.
+ROWS_AT_ONCE = 192
+#: Bytes that pieces of scratch memory begin at a multiple of: a line of the cache.
+LINE = 64
+
+# ---------------------------------------------------------------------- sizes
+
+
+@dataclass(frozen=True)
+class Extents:
+    """How many units there are of every size, and how they fill registers.
+
+    Attributes:
+        units: size -> units.
+        lanes: elements of a register.
+    """
+
+    units: Mapping[str, int]
+    lanes: int
+
+    def panels(self, size: str) -> int:
+        """Return how many registers hold a quantity."""
+        return -(-self.units[size] // self.lanes)
+
+    def width(self, size: str) -> int:
+        """Return the units of a size, padded to whole registers."""
+        return self.panels(size) * self.lanes
+
+    def before(self, widths: tuple[int, int]) -> int:
+        """Return the elements of some quantities of the hidden and some of the output size."""
+        return widths[0] * self.width(HIDDEN) + widths[1] * self.width(OUTPUT)
+
+    def record(self, record: Record) -> int:
+        """Return the elements of a record of one row."""
+        return self.before(record.widths)
+
+
+def extents_of(definition: Definition, shapes: Sequence[Shape], dtype: torch.dtype, isa: Isa) -> Extents:
+    """Read the sizes off the shapes of x, states and parameters."""
+    units = units_of(definition, shapes)
+    return Extents(units, lanes_for(isa, 8 * dtype.itemsize, max(units[HIDDEN], units[OUTPUT])))
+
+
+def lanes_for(isa: Isa, bits: int, units: int) -> int:
+    """Return the elements of a register: narrower ones for nets that would leave half of a full one empty."""
+    lanes = isa.bits // bits
+    while lanes * bits > 128 and units <= lanes // 2:
+        lanes //= 2
+    return lanes
+
+
+# ---------------------------------------------------------------------- the plan
+
+
+@functools.lru_cache(maxsize=1024)
+def plan_for(signature: Signature) -> "Plan":
+    """Return the plan for calls of some shapes.
+
+    Raises:
+        InputShapeError, DtypeError, BackendError: the tensors do not fit together.
+    """
+    check(signature)
+    return Plan(signature)
+
+
+class Plan:
+    """What calls of the same shapes have in common.
+
+    Attributes:
+        signature: what was asked for.
+        extents: the sizes.
+        time: steps.
+        rows: the axes between time and features.
+        is_empty: whether there is nothing to compute.
+        kernel: what is called.
+        layout: where it expects everything.
+        threads: how many work on it.
+        words: its block of arguments, without addresses.
+        place: argument -> its place in the block.
+        addresses: the places of the tensors that a call gives, in the order in which it gives them.
+        pieces: (place, offset in bytes) of everything in scratch memory.
+        scratch: elements of the scratch memory.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        definition, dtype = signature.definition, signature.dtypes[0]
+        isa = host()
+        self.signature, self.definition, self.dtype = signature, definition, dtype
+        self.extents = extents = extents_of(definition, signature.shapes, dtype, isa)
+        self.time, *rows, _ = signature.shapes[0]
+        self.rows = tuple(rows)
+        self.nets, self.batch = (1, *rows)[-2:]
+        self.is_empty = not self.time * self.nets * self.batch
+        wide = tuple(size for size in extents.units if extents.panels(size) and extents.panels(size) % 4 == 0)
+        self.kernel = kernel(
+            definition,
+            Variant(
+                signature.direction,
+                signature.keep,
+                signature.traced,
+                str(dtype).removeprefix("torch."),
+                extents.lanes,
+                False,
+                self.batch == 1,
+                wide,
+                isa.name,
+            ),
+        )
+        self.layout = self.kernel.layout
+        self.place = {name: k for k, name in enumerate(self.layout.arguments)}
+        self._shapes()
+        self.threads, self.split = self._threads()
+        own = self.batch if self.split else -(-self.nets * self.batch // self.threads)
+        self.block = max(1, min(self.time, ROWS_AT_ONCE // max(1, min(own, self.batch))))
+        self.addresses = [self.place[name] for name in self._given()]
+        self.pieces, self.scratch = self._pieces()
+        self.words = self._words()
+
+    def _shapes(self) -> None:
+        """The shapes of what a call allocates, and what it pads."""
+        extents, layout, steps = self.extents, self.layout, (self.time, *self.rows)
+        self.units = extents.units
+        self.missing = {size: extents.width(size) - units for size, units in extents.units.items()}
+        self.state_sizes = [self.definition.size[state] for state in self.definition.states]
+        widths = [extents.width(size) for size in self.state_sizes]
+        kept = widths if self.signature.keep else widths[:1]
+        self.histories = [(*steps, width) for width in kept]
+        self.finals = [(*self.rows, width) for width in widths]
+        self.kept = (*steps, extents.record(layout.kept))
+        self.adjoints = (*steps, extents.record(layout.adjoints))
+        self.dx = (*steps, extents.width(INPUT))
+        self.keeps_adjoints = bool(layout.adjoints and self.definition.step_inputs)
+        once = stored_once(layout) if layout.is_backward and not self.is_empty else ()
+        self.is_stored_once = [group.name in once for group in self.definition.groups]
+
+    def _threads(self) -> tuple[int, bool]:
+        """How many threads, and whether they share the units of a row instead of sharing out the rows."""
+        threads, rows = self.signature.threads, self.nets * self.batch
+        weights = sum(map(math.prod, self.signature.parameters)) // max(1, self.nets)
+        if threads == 1 or weights * rows * self.time < SMALL:
+            return 1, False
+        if rows > 1:
+            return min(threads, rows), False
+        if not team().can_wait or weights * self.time < AHEAD:
+            return 1, False
+        means = any(stage.means for stage in self.layout.program.stages)
+        return threads, weights * self.dtype.itemsize >= LARGE and not means
+
+    def _given(self) -> list[str]:
+        """The arguments that are tensors of the call, x besides: `call` passes them in this order."""
+        signature, layout, states = self.signature, self.layout, self.definition.states
+        groups = [group.name for group in self.definition.groups]
+        names = [*groups, *(f"initial.{s}" for s in states)]
+        names += ["lengths"] if signature.has_lengths else []
+        names += ["resets", *(f"fresh.{s}" for s in states)] if signature.has_resets else []
+        names += ["steps"] if layout.steps else []
+        if not layout.is_backward:
+            names += [f"history.{s}" for s in (states if signature.keep else states[:1])]
+            names += [f"final.{s}" for s in states]
+            return names + (["kept"] if layout.kept else [])
+        names += [f"history.{s}" for s in states]
+        names += [name for name in ("kept", "seeds") if getattr(layout, name)]
+        names += ["output", *(f"carry.{s}" for s in states)]
+        names += [f"fresh_gradient.{s}" for s in states] if signature.has_resets else []
+        names += [f"gradient.{group}" for group in groups]
+        return [*names, *(["adjoints"] if self.keeps_adjoints else []), "dx"]
+
+    def _words(self) -> "array[int]":
+        """The sizes, and what else is the same in every call."""
+        signature, extents, place = self.signature, self.extents, self.place
+        values = {"time": self.time, "nets": self.nets, "groups": self.nets, "batch": self.batch, "block": self.block}
+        values |= {"reverse": int(signature.reverse), "split": int(self.split), "table_size": self._table}
+        for size in (INPUT, HIDDEN, OUTPUT):
+            values |= {UNITS[size]: extents.units[size], WIDTH[size]: extents.width(size)}
+            values[PANELS[size]] = extents.panels(size)
+        for k, state in enumerate(self.definition.states):
+            values[f"ring.{state}"] = -1 if signature.keep or k == 0 else 1
+            if signature.has_resets:
+                own = signature.fresh[k][0] > 1 and self.nets > 1
+                values[f"fresh_net.{state}"] = extents.width(self.definition.size[state]) if own else 0
+        if self.layout.is_backward:
+            values |= self._gradient_sizes()
+        if self.threads > 1:
+            values |= dict(zip(("thread_number", "team_size", "barrier"), team().words, strict=True))
+        words = array("q", bytes(8 * len(place)))
+        for name, value in values.items():
+            words[place[name]] = value
+        return words
+
+    # ------------------------------------------------------------------ memory
+
+    @property
+    def _table(self) -> int:
+        """Words of a thread's table of addresses."""
+        return self.batch * max(len(self.layout.fields), 2 * self.block)
+
+    def _gradient_sizes(self) -> dict[str, int]:
+        """Columns of the widest job, elements of the largest sum of outer products, words of a table of addresses."""
+        layout, extents, jobs = self.layout, self.extents, jobs_of(self.layout)
+        columns, sums = ROWS, max(map(extents.width, extents.units))
+        for job in jobs:
+            sizes = (str(layout.definition.group(part.group).columns) for part in job.parts)
+            here = sum(-(-extents.units[size] // ROWS) * ROWS for size in sizes)
+            registers = len(job.adjoints) * extents.panels(layout.size(job.adjoints[0]))
+            columns = max(columns, here)
+            sums = max(sums, here * -(-registers // REGISTERS) * REGISTERS * extents.lanes)
+        words = BLOCK * max((1 + len(job.parts) for job in jobs), default=1)
+        return {"gradient_columns": columns, "gradient_size": sums, "gradient_words": words}
+
+    def _pieces(self) -> tuple[list[tuple[int, int]], int]:
+        """Lay out the scratch memory, one piece behind the other."""
+        bytes_each, pieces, end = self.dtype.itemsize, [], 0
+        for name, elements in self._scratch().items():
+            is_table = name in ("table", "gradient_rows")
+            pieces.append((self.place[name], end))
+            end += -(-elements * (8 if is_table else bytes_each) // LINE) * LINE
+        return pieces, end // bytes_each
+
+    def _scratch(self) -> dict[str, int]:
+        """Argument -> elements that it needs for the time of the call."""
+        layout, extents, rows = self.layout, self.extents, self.nets * self.batch
+        sizes = {}
+        for sweep in layout.packed:
+            count = sum(extents.units[layout.size(operand)] for operand, _ in sweep.terms)
+            sizes[f"packed.{sweep.name}"] = self.nets * extents.width(sweep.size) * count * len(sweep.sums)
+        widest = max(extents.width(HIDDEN), extents.width(OUTPUT))
+        sizes["vectors"] = self.nets * len(layout.vectors) * widest
+        sizes["biases"] = self.nets * 2 * extents.record(layout.columns)
+        sizes["table"] = self.threads * self._table
+        if layout.temporaries:
+            sizes["temporaries"] = rows * extents.record(layout.temporaries)
+        if layout.columns:
+            parts = 1 if self.split else self.threads
+            sizes["columns"] = parts * self.block * self.batch * extents.record(layout.columns)
+        if layout.is_backward:
+            needed = self._gradient_sizes()
+            sizes["gradient_rows"] = self.threads * needed["gradient_words"]
+            sizes["gradient_operands"] = self.threads * BLOCK * needed["gradient_columns"]
+            sizes["gradient_panel"] = self.threads * REGISTERS * BLOCK * extents.lanes
+            sizes["gradient_sums"] = (self.threads if self.nets >= self.threads else 1) * needed["gradient_size"]
+            if layout.adjoints and not self.keeps_adjoints:
+                sizes["adjoints"] = math.prod(self.adjoints)
+        elif not self.signature.keep:
+            for state in self.definition.states[1:]:
+                sizes[f"history.{state}"] = 2 * rows * extents.width(self.definition.size[state])
+        return sizes

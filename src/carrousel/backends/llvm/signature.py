@@ -1,0 +1,172 @@
+"""A call of the operator, what it looks like without its numbers, and whether its tensors fit together."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from carrousel.backends.llvm.target import VARIABLE
+from carrousel.backends.llvm.threads import available
+from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Definition
+from carrousel.errors import BackendError, DtypeError, InputShapeError
+
+__all__ = ["Problem", "Shape", "Signature", "check", "signature_of", "units_of"]
+
+Shape = tuple[int, ...]
+
+
+class Problem(NamedTuple):
+    """One layer in one direction, as the operator is called.
+
+    Attributes:
+        definition: the cell's.
+        x: (time, [net,] batch, input).
+        states: initial states, each ([net,] batch, size).
+        parameters: in the order of the groups.
+        step_inputs: each (time, [net,] batch, hidden).
+        fresh: the states after a reset, each ([1 or net,] 1, size).
+        lengths: ([net,] batch) or None.
+        resets: (time, [net,] batch) or None; with them `fresh` is read.
+        reverse: the direction.
+        traced: names of quantities.
+    """
+
+    definition: Definition
+    x: Tensor
+    states: Sequence[Tensor]
+    parameters: Sequence[Tensor]
+    step_inputs: Sequence[Tensor]
+    fresh: Sequence[Tensor]
+    lengths: Tensor | None
+    resets: Tensor | None
+    reverse: bool
+    traced: Sequence[str]
+
+
+class Signature(NamedTuple):
+    """What a call looks like without its numbers: everything that a kernel and its memory depend on.
+
+    Attributes:
+        definition: the cell's.
+        direction: "forward" or "backward".
+        keep: whether the forward keeps what the backward needs.
+        reverse: the direction of the walk.
+        traced: names of quantities.
+        threads: how many there are.
+        isa: what CARROUSEL_ISA says.
+        has_lengths: whether there are lengths.
+        has_resets: whether there are resets.
+        counts: how many states, parameters, step inputs and fresh states there are.
+        shapes: of x, of these, of lengths and of resets.
+        dtypes: of the same.
+        on_cpu: whether each of the same is.
+    """
+
+    definition: Definition
+    direction: str
+    keep: bool
+    reverse: bool
+    traced: tuple[str, ...]
+    threads: int
+    isa: str
+    has_lengths: bool
+    has_resets: bool
+    counts: tuple[int, int, int, int]
+    shapes: tuple[Shape, ...]
+    dtypes: tuple[torch.dtype, ...]
+    on_cpu: tuple[bool, ...]
+
+    @property
+    def parameters(self) -> tuple[Shape, ...]:
+        """The shapes of the parameters."""
+        first = 1 + self.counts[0]
+        return self.shapes[first : first + self.counts[1]]
+
+    @property
+    def fresh(self) -> tuple[Shape, ...]:
+        """The shapes of the states after a reset."""
+        first = 1 + sum(self.counts[:3])
+        return self.shapes[first : first + self.counts[3]]
+
+
+def signature_of(problem: Problem, direction: str, keep: bool) -> Signature:
+    """Return the signature of a call."""
+    definition, x, states, parameters, step_inputs, fresh, lengths, resets, reverse, traced = problem
+    tensors = [x, *states, *parameters, *step_inputs, *fresh]
+    tensors += [tensor for tensor in (lengths, resets) if tensor is not None]
+    return Signature(
+        definition,
+        direction,
+        keep,
+        reverse,
+        tuple(traced),
+        available(),
+        os.environ.get(VARIABLE, ""),
+        lengths is not None,
+        resets is not None,
+        (len(states), len(parameters), len(step_inputs), len(fresh)),
+        tuple([tensor.shape for tensor in tensors]),
+        tuple([tensor.dtype for tensor in tensors]),
+        tuple([tensor.is_cpu for tensor in tensors]),
+    )
+
+
+def units_of(definition: Definition, shapes: Sequence[Shape]) -> dict[str, int]:
+    """Return size -> units, read off the shapes of x, states and parameters."""
+    units = {INPUT: shapes[0][-1], HIDDEN: 0, OUTPUT: 0}
+    first = 1 + len(definition.states)
+    for name, shape in zip(definition.states, shapes[1:first], strict=True):
+        units[definition.size[name]] = shape[-1]
+    for group, shape in zip(definition.groups, shapes[first : first + len(definition.groups)], strict=True):
+        units[group.rows] = shape[-2 if group.is_matrix else -1] // len(group.gates)
+    return units
+
+
+# ---------------------------------------------------------------------- checks
+
+
+def check(signature: Signature) -> None:
+    """Check that tensors fit together, before anyone takes their addresses.
+
+    Raises:
+        InputShapeError, DtypeError: they do not.
+        BackendError: one of them is not on the CPU.
+    """
+    where, dtype = signature.definition.name, signature.dtypes[0]
+    wanted = list(_wanted(signature))
+    if len(wanted) != len(signature.shapes) or len(signature.shapes[0]) not in (3, 4):
+        raise InputShapeError(
+            f"{where} - got {len(signature.shapes)} tensors, the first of shape {tuple(signature.shapes[0])}, expected "
+            f"{len(wanted)} and (time, batch, input) - call it through a layer"
+        )
+    for (name, shape, kind), *found in zip(wanted, signature.shapes, signature.dtypes, signature.on_cpu, strict=True):
+        if not found[2]:
+            raise BackendError(f"{where} - backend 'llvm' computes on the CPU, {name} is elsewhere - move it with .cpu()")
+        if found[1] != (kind or dtype):
+            raise DtypeError(f"{where} - {name} is {found[1]}, expected {kind or dtype} - convert it with .to()")
+        if tuple(found[0]) != shape:
+            raise InputShapeError(f"{where} - {name} has shape {tuple(found[0])}, expected {shape} - check its axes")
+
+
+def _wanted(signature: Signature) -> Iterator[tuple[str, Shape, torch.dtype | None]]:
+    """Name, shape and dtype (None for that of x) of every tensor, in order."""
+    definition, shapes = signature.definition, signature.shapes
+    units = units_of(definition, shapes)
+    rows, nets = tuple(shapes[0][1:-1]), tuple(shapes[0][1:-2])
+    yield "x", tuple(shapes[0]), None
+    for state in definition.states:
+        yield f"state {state}", (*rows, units[definition.size[state]]), None
+    for group in definition.groups:
+        count = len(group.gates) * units[group.rows]
+        yield group.name, (*nets, count, *([units[str(group.columns)]] if group.is_matrix else [])), None
+    for name in definition.step_inputs:
+        yield name, (*shapes[0][:-1], units[HIDDEN]), None
+    for state, shape in zip(definition.states, signature.fresh, strict=False):
+        around = nets if shape[:-2] == nets else (1,) * len(nets)
+        yield f"fresh {state}", (*around, 1, units[definition.size[state]]), None
+    if signature.has_lengths:
+        yield "lengths", rows, torch.int64
+    if signature.has_resets:
+        yield "resets", tuple(shapes[0][:-1]), torch.bool
