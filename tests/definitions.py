@@ -1,9 +1,318 @@
-"""Legal definitions, drawn at random; their values stay small and smooth enough to be compared."""
+"""Cells that tests run over besides the registry: transformed, one for each rule, and drawn at random."""
 
 from hypothesis import strategies as st
 
 from bptt import cell_of
+from carrousel import cells
 from carrousel.cell import Cell
+from carrousel.transforms import clip_cell, clip_gates, detached, projected, truncated, zoneout
+
+#: One transform, or two.
+TRANSFORMED = {
+    "gru truncated": lambda: truncated(cells.get("gru")),
+    "gru_2014 truncated": lambda: truncated(cells.get("gru_2014")),
+    "fgr truncated": lambda: truncated(cells.get("fgr")),
+    "fgr detached": lambda: detached(cells.get("fgr"), "p"),
+    "lstm zoneout": lambda: zoneout(cells.get("lstm")),
+    "gru_2014 zoneout": lambda: zoneout(cells.get("gru_2014"), "h"),
+    "slstm zoneout": lambda: zoneout(cells.get("slstm"), "h", "c", "n"),
+    "lstm clip_cell": lambda: clip_cell(cells.get("lstm"), 0.7),
+    "lstm clip_gates": lambda: clip_gates(cells.get("lstm"), 0.9),
+    "gru clip_gates": lambda: clip_gates(cells.get("gru"), 0.9),
+    "lstm projected": lambda: projected(cells.get("lstm")),
+    "peephole_lstm projected": lambda: projected(cells.get("peephole_lstm")),
+    "slstm projected": lambda: projected(cells.get("slstm")),
+    "lstm projected, truncated": lambda: truncated(projected(cells.get("lstm"))),
+    "peephole_lstm clipped, zoned out, projected": lambda: projected(
+        zoneout(clip_cell(cells.get("peephole_lstm"), 0.5), "c")
+    ),
+}
+
+#: A rule of the calculus -> a cell that fails without it: its arguments, its lines.
+RULES = {
+    "layer normalisation": (
+        "x, h_prev, W, R, b, g",
+        """
+        a = W.a @ x + R.a @ h_prev
+        e = a - mean(a)
+        s = sqrt(mean(e * e) + 0.001)
+        h = tanh(g.a * e / s + b.a)
+        """,
+    ),
+    "mean of a product, and of what is used again": (
+        "x, h_prev, W, R",
+        """
+        h = tanh(W.a @ x - mean(W.a @ x) + mean(h_prev) * mean(h_prev) + R.a @ h_prev)
+        """,
+    ),
+    "two stages": (
+        "x, h_prev, c_prev, W, R, P, b",
+        """
+        r = sigmoid(W.r @ x + R.r @ h_prev + b.r)
+        c = 0.5 * c_prev + tanh(P.c @ (r * h_prev) + b.c)
+        q = tanh(P.q @ c)
+        h = q + r * (P.h @ q)
+        """,
+    ),
+    "a step input in a product and elementwise": (
+        "x, h_prev, m_t, W, R, D",
+        """
+        h = m_t * tanh(W.h @ x + D.h @ m_t + R.h @ h_prev) + (1 - m_t) * h_prev
+        """,
+    ),
+    "a product in two equations": (
+        "x, h_prev, W, R, b",
+        """
+        r = sigmoid(W.a @ x + R.a @ h_prev)
+        z = tanh(r * (R.a @ h_prev) + b.z)
+        h = z * (W.a @ x) * (R.a @ h_prev) + r
+        """,
+    ),
+    "a product twice in an equation": (
+        "x, h_prev, W, R",
+        """
+        h = tanh((W.a @ x) * (R.a @ h_prev) + (R.a @ h_prev) ** 2)
+        """,
+    ),
+    "one matrix and two states": (
+        "x, h_prev, c_prev, n_prev, W, R",
+        """
+        c = tanh(R.a @ c_prev + R.b @ h_prev) + n_prev
+        n = tanh(R.a @ h_prev + R.b @ c + W.a @ x)
+        h = tanh(R.a @ n_prev) * c
+        """,
+    ),
+    "two products of a group in a line": (
+        "x, h_prev, W, R, b",
+        """
+        r = sigmoid(W.r @ x + b.r)
+        h = tanh(r * (R.n @ h_prev) + (1 - r) * (R.m @ h_prev))
+        """,
+    ),
+    "a quantity with the name of a product's adjoint": (
+        "x, h_prev, W, R",
+        """
+        n_R = sigmoid(W.r @ x)
+        n = n_R * (R.n @ h_prev) + n_R**2
+        h = tanh(n)
+        """,
+    ),
+    "a quantity with the name of a kept product or mean": (
+        "x, h_prev, W, R",
+        """
+        R_n_h_prev2 = sigmoid(W.r @ x)
+        mean_z = 2 * mean(R_n_h_prev2)
+        z = tanh(R.n @ h_prev) * mean_z
+        mean_z2 = mean(z) * mean(z)
+        h = mean_z2 + (R.n @ h_prev) * mean(R_n_h_prev2) * R_n_h_prev2
+        """,
+    ),
+    "pre-activations that the definition names itself": (
+        "x, h_prev, W, R",
+        """
+        a_h = W.h @ x
+        da_h2 = R.h @ h_prev
+        h = tanh(R.h @ h_prev + a_h) * a_h * da_h2
+        """,
+    ),
+    "nested functions": (
+        "x, h_prev, W, R, b",
+        """
+        z = sigmoid(tanh(W.z @ x) * exp(-sigmoid(R.z @ h_prev)))
+        h = tanh(maximum(z, tanh(b.h)) - minimum(z, softplus(h_prev)) + log(1 + exp(z)) * log_sigmoid(z - h_prev))
+        """,
+    ),
+    "powers and fractions": (
+        "x, h_prev, W, R",
+        """
+        z = sigmoid(W.z @ x + R.z @ h_prev)
+        q = (z * (1 + h_prev**2)) ** 1.5 / (1 + z) ** 2 - 1 / 3 * z ** (-2) + z ** (1 / 2)
+        h = tanh(-q / 3 / (2 + z) - (-z) ** 3 * 2 / 7)
+        """,
+    ),
+    "numbers that are named": (
+        "x, h_prev, W, R",
+        """
+        k = 3
+        j = k / 2 - 1
+        h = tanh(j * (W.h @ x) + clip(R.h @ h_prev, -k, k) - k * h_prev / 7)
+        """,
+    ),
+    "states that are aliases": (
+        "x, h_prev, c_prev, n_prev, W, R",
+        """
+        z = tanh(W.z @ x + R.z @ h_prev + R.n @ n_prev)
+        c = c_prev + z
+        n = h_prev
+        h = c
+        """,
+    ),
+    "a state that its own next value does not read": (
+        "x, h_prev, c_prev, W, R",
+        """
+        c = tanh(W.c @ x)
+        h = c * tanh(R.h @ c_prev)
+        """,
+    ),
+    "an adjoint that looks like a rebound one": (
+        "x, h_prev, c_prev, W, R",
+        """
+        u = tanh(W.u @ x + R.u @ h_prev + c_prev)
+        r = sigmoid(W.r @ x)
+        c = u
+        h = r * c + r * u
+        """,
+    ),
+    "lines that nothing reads": (
+        "x, h_prev, W, R, b",
+        """
+        seen = exp(W.s @ x) + b.s
+        more = R.s @ seen
+        h = tanh(W.h @ x + R.h @ h_prev)
+        """,
+    ),
+    "a parameter that is transformed": (
+        "x, h_prev, W, R, t",
+        """
+        keep = sigmoid(t.a)
+        h = keep * h_prev + (1 - keep) * tanh(W.h @ x + R.h @ (keep * h_prev)) + mean(keep)
+        """,
+    ),
+    "gradients that stop": (
+        "x, h_prev, c_prev, W, R",
+        """
+        z = tanh(W.z @ x + R.z @ stop_gradient(h_prev) + stop_gradient(R.z @ h_prev))
+        c = stop_gradient(z) * c_prev + z * stop_gradient(c_prev + z)
+        h = tanh(c + R.h @ stop_gradient(z * c)) + stop_gradient(mean(c))
+        """,
+    ),
+    "corners": (
+        "x, h_prev, c_prev, W, R",
+        """
+        z = W.z @ x + R.z @ h_prev
+        c = clip(relu(z), 0, 0.5) + step(z - 0.1) * c_prev / 2
+        h = tanh(maximum(c, c) + minimum(relu(c_prev), relu(-c_prev)) + maximum(z - z, 0))
+        """,
+    ),
+    "an infinite bound": (
+        "x, h_prev, W, R",
+        """
+        z = maximum(W.z @ x + R.z @ h_prev, -inf)
+        h = tanh(clip(z, -inf, inf) + minimum(z, inf) + clip(h_prev, 0.1, inf))
+        """,
+    ),
+    "terms that cancel": (
+        "x, h_prev, W, R",
+        """
+        h = tanh(W.h @ x + R.h @ tanh(h_prev - h_prev)) + 0 * h_prev + h_prev / h_prev
+        """,
+    ),
+    "layer normalisation of every gate": (
+        "x, h_prev, c_prev, W, R, b, g",
+        """
+        u = W.i @ x + R.i @ h_prev
+        v = W.z @ x + R.z @ h_prev
+        i = sigmoid(g.i * (u - mean(u)) / sqrt(mean(u * u) - mean(u) ** 2 + 0.1) + b.i)
+        z = tanh(g.z * (v - mean(v)) / sqrt(mean(v * v) - mean(v) ** 2 + 0.1) + b.z)
+        c = (1 - i) * c_prev + i * z
+        h = tanh(g.c * (c - mean(c)) + b.c)
+        """,
+    ),
+    "an output that is the input projection": (
+        "x, h_prev, W, b",
+        """
+        h = W.h @ x + b.h
+        """,
+    ),
+    "a quantity of x alone that the backward reads": (
+        "x, h_prev, W, R",
+        """
+        z = W.z @ x
+        h = z * (R.h @ z) + h_prev / 2
+        """,
+    ),
+    "states that change places": (
+        "x, h_prev, c_prev, W",
+        """
+        h = c_prev
+        c = h_prev + W.c @ x
+        """,
+    ),
+    "adjoints that arrive and are a vector's, a mean's and a product's": (
+        "x, h_prev, c_prev, W, R, b",
+        """
+        h = tanh(W.h @ x) + b.h + R.h @ c_prev
+        c = sigmoid(b.c) + mean(tanh(b.h)) + mean(c_prev)
+        """,
+    ),
+    "means of states and of means": (
+        "x, h_prev, c_prev, W",
+        """
+        h = mean(h_prev) + mean(c_prev) + mean(mean(W.h @ x))
+        c = mean(h) * c_prev
+        """,
+    ),
+    "products with signs and factors": (
+        "x, h_prev, c_prev, W, R, b",
+        """
+        c = 0.5 * c_prev - tanh(W.c @ x - b.h)
+        h = -(R.h @ h_prev) + R.c @ c - 2 * (R.c @ c_prev) - b.h
+        """,
+    ),
+    "a step input that is all that is multiplied": (
+        "x, h_prev, m_t, W, D",
+        """
+        h = D.h @ m_t - W.h @ x
+        """,
+    ),
+    "a vector in many places": (
+        "x, h_prev, c_prev, W, R, b, p",
+        """
+        c = tanh(W.c @ x + R.c @ h_prev + b.c + p.c * c_prev) + b.c * p.h
+        h = c * p.h + p.h * p.c + p.c * b.c * mean(b.c)
+        """,
+    ),
+    "a projection of a state": (
+        "x, h_prev, c_prev, W, R, P",
+        """
+        c = c_prev / 2 + tanh(W.c @ x + R.c @ h_prev)
+        h = P.h @ c
+        """,
+    ),
+    "a projection of the input projection": (
+        "x, h_prev, W, P",
+        """
+        m = W.m @ x
+        h = P.h @ m
+        """,
+    ),
+    "no gradient to any parameter": (
+        "x, h_prev, W, R, b",
+        """
+        h = stop_gradient(tanh(W.h @ x + R.h @ h_prev + b.h)) + h_prev / 2
+        """,
+    ),
+    "every function": (
+        "x, h_prev, c_prev, W, R, b",
+        """
+        a = W.a @ x + R.a @ h_prev + b.a
+        e = exp(clip(a, -2, 2)) + log(1 + softplus(a)) - log_sigmoid(a) + sqrt(2 + tanh(c_prev))
+        c = minimum(relu(a), 2) * step(a + 0.1) + maximum(stop_gradient(a), sigmoid(c_prev)) - mean(e)
+        h = tanh(c * (2 + sigmoid(a)) ** 0.7 / (1 + e * e) ** 1.5)
+        """,
+    ),
+}
+
+
+def cell_of_rule(rule: str) -> Cell:
+    arguments, lines = RULES[rule]
+    body = [line.strip() for line in lines.strip().splitlines()]
+    states = [a.removesuffix("_prev") for a in arguments.split(", ") if a.endswith("_prev")]
+    text = "\n    ".join([f"def rule({arguments}):", *body, f"return {', '.join(states)}"])
+    return cell_of(text + "\n", inf=float("inf"))
+
+
+# ---------------------------------------------------------------------- drawn at random
 
 _UNARY = (
     "sigmoid({a})",

@@ -201,7 +201,7 @@ def _load(definition: Definition, variant: Variant) -> Kernel:
     code = fetch(key, lambda: compile_text(text_of(definition, variant), isa))
     empty = llvm.parse_assembly("")
     empty.triple = machine(isa).triple
-    engine = llvm.create_mcjit_compiler(empty, _fresh_machine(isa))
+    engine = llvm.create_mcjit_compiler(empty, _fresh_machine(isa), use_lmm=True)  # all sections close together
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)  # the code lives as long as its engine
