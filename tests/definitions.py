@@ -331,6 +331,7 @@ _UNARY = (
     "(-({a}))",
     "({a})**2",
     "(1 + ({a})**2)**1.5",
+    "(1 + ({a})**2)**0.7",
     "(1 + sigmoid({a}))**(-1 / 2)",
     "1 / (2 + tanh({a}))",
     "(2 * {k} - ({a}) * 1 / 3)",
@@ -359,31 +360,45 @@ def _expressions(draw: st.DrawFn, atoms: list[str], depth: int) -> str:
     return form.format(a=a, b=b, k=draw(st.sampled_from(("half", "2", "-0.25", "3"))))
 
 
+_FIRST = (
+    "sigmoid(W.q0 @ x + R.q0 @ h_prev)",
+    "sigmoid(W.q0 @ x + R.q0 @ h_prev + b.q0)",
+    "W.q0 @ x",
+    "tanh(W.q0 @ x + b.q0) * sigmoid(R.q0 @ h_prev)",
+)
+
+
 @st.composite
 def legal_cells(draw: st.DrawFn) -> Cell:
-    """Draw a cell: states, step inputs, quantities that read each other, products of several stages."""
+    """Draw a cell: states, step inputs, quantities that read each other, products of several stages, a projection."""
     states = ["h", "c", "n"][: draw(st.integers(1, 3))]
     step_inputs = ["m_t"][: draw(st.integers(0, 1))]
-    known = [f"{s}_prev" for s in states] + step_inputs
-    lines = ["q0 = sigmoid(W.q0 @ x + R.q0 @ h_prev)"]
-    known.append("q0")
+    projected = draw(st.integers(0, 3)) == 0
+    known = [f"{s}_prev" for s in states if s != "h" or not projected] + step_inputs
+    lines = [f"q0 = {draw(st.sampled_from(_FIRST))}"]
+    computed, other = ["q0"], "U" if projected else "R"  # a group's matrices are all of one size
     names = [f"q{k}" for k in range(1, draw(st.integers(2, 4)))]
     for name in [*names, *reversed(states)]:
-        operand = draw(st.sampled_from(known))
-        inner = draw(_expressions(known, 1))
+        known_here = [*known, *computed]
+        if name == "h" and projected:
+            lines.append(f"h = P.h @ {draw(st.sampled_from(computed))}")
+            continue
+        operand = draw(st.sampled_from(known_here))
+        inner = draw(_expressions(known_here, 1))
         gate = draw(st.sampled_from(("i", name)))
-        products = [f"W.{gate} @ x", f"R.{name} @ {operand}", f"S.{gate} @ tanh({inner})", f"R.i @ {operand}"]
-        products = [
-            product if product[0] != "S" or "mean" not in inner else f"R.{name} @ h_prev" for product in products
-        ]
+        products = [f"W.{gate} @ x", f"{other}.{name} @ {operand}", f"{other}.i @ {operand}"]
+        products.append(f"R.{name} @ h_prev" if "mean" in inner else f"S.{gate} @ tanh({inner})")
         wrapped = [f"({product})" for product in products]
-        atoms = [*known, *known, *wrapped, f"b.{name}", "p.i", f"p.{gate}"]
+        atoms = [*known_here, *known_here, *wrapped, f"b.{name}", "p.i", f"p.{gate}"]
         value = draw(_expressions(atoms, draw(st.integers(1, 2))))
-        lines.append(
-            f"{name} = 0.5 * {name}_prev + 0.5 * tanh({value})" if name in states else f"{name} = tanh(q0 - {value})"
-        )
-        known.append(name)
+        if name not in states:
+            lines.append(f"{name} = tanh(q0 - {value})")
+        elif draw(st.integers(0, 4)) == 0:
+            lines.append(f"{name} = {draw(st.sampled_from(computed))}")
+        else:
+            lines.append(f"{name} = 0.5 * {name}_prev + 0.5 * tanh({value})")
+        computed.append(name)
     text = "\n    ".join([*lines, f"return {', '.join(states)}"])
-    groups = [g for g in ("W", "R", "S", "p", "b") if f"{g}." in text]
+    groups = [g for g in ("W", "R", "S", "U", "P", "p", "b") if f"{g}." in text]
     arguments = ["x", *(f"{s}_prev" for s in states), *(m for m in step_inputs if m in text), *groups]
     return cell_of(f"def drawn({', '.join(arguments)}):\n    {text}\n", half=0.5, inf=float("inf"))

@@ -14,6 +14,7 @@ from carrousel.cell import Cell
 from definitions import RULES, TRANSFORMED, cell_of_rule, legal_cells
 from tolerances import TOLERANCES
 
+
 def assert_right(cell: Cell) -> None:
     on = sequence_of(cell)
     assert_same_gradients(by_adjoint(cell, on), by_autograd(cell, on))

@@ -42,8 +42,7 @@ class Recorded:
 
 def registered(monkeypatch: pytest.MonkeyPatch, **placed: Recorded) -> None:
     """Make these the registry, in this order."""
-    for name, backend in placed.items():
-        monkeypatch.setitem(sys.modules, f"carrousel.backends.{name}", backend)
+    monkeypatch.setattr(backends, "_loaded", dict(placed))
     monkeypatch.setattr(backends, "_REGISTRY", {name: name for name in placed})
 
 

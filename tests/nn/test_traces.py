@@ -153,7 +153,7 @@ def test_a_quantity_of_parameters_alone_comes_back_for_each_row(lengths: list[in
     layer = carrousel.Recurrent(steady, 3, 5)
     _, _, trace = layer(torch.randn(4, 2, 3), lengths=lengths, return_trace=("keep",))
     assert trace["keep_l0"].shape == (4, 2, 5)
-    assert torch.equal(trace["keep_l0"][0, 1], layer.t_l0.sigmoid())
+    assert_same(trace["keep_l0"][0, 1], layer.t_l0.sigmoid(), "layers in float32")
 
 
 @pytest.mark.parametrize("name", ["elman_relu", "gru_2014", "lstm_1997_truncated"])

@@ -20,6 +20,8 @@ REFERENCE = "eager"
 #: name -> module of this package. "auto" asks, on the CPU, those before the reference, in this order.
 _REGISTRY = {"llvm": "llvm", "eager": "eager"}
 
+_loaded: "dict[str, Backend]" = {}
+
 
 class Backend(Protocol):
     """What a module of this package offers."""
@@ -115,4 +117,6 @@ def get(name: str) -> Backend:
         raise UnknownNameError(
             f"backends - unknown backend {name!r}; they are {', '.join(_REGISTRY)}.{did_you_mean(name, _REGISTRY)}"
         )
-    return cast(Backend, importlib.import_module(f"carrousel.backends.{_REGISTRY[name]}"))
+    if name not in _loaded:
+        _loaded[name] = cast(Backend, importlib.import_module(f"carrousel.backends.{_REGISTRY[name]}"))
+    return _loaded[name]

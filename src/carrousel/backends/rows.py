@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Rows", "within"]
+__all__ = ["EVERY_STEP", "Rows", "within"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Rows:
         if self.lengths is not None:
             here = here & (at < self.lengths)
         return here.unsqueeze(-1)
+
+
+#: All steps count, no states are reset.
+EVERY_STEP = Rows(None, None, ())
 
 
 def within(lengths: Tensor, time: int) -> Tensor:

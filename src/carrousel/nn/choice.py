@@ -1,5 +1,6 @@
 """Which backend does a call: the one that the user names, or the best that can."""
 
+import warnings
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -8,7 +9,7 @@ from carrousel import backends
 from carrousel.calculus.notation import Definition
 from carrousel.errors import BackendError
 
-__all__ = ["compiled", "of_call", "refuse"]
+__all__ = ["compiled", "of_call", "refuse", "warn_once"]
 
 
 def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced: Sequence[str]) -> str | None:
@@ -37,7 +38,7 @@ def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced:
 
 def compiled(definition: Definition, x: Tensor, traced: Sequence[str]) -> str | None:
     """Return the first backend before the reference that can do a call on the CPU, None if none can."""
-    if x.device.type == "cpu":
+    if x.is_cpu:
         for name in backends.before_reference():
             if not backends.get(name).refusals(definition, x, traced):
                 return name
@@ -50,3 +51,13 @@ def refuse(where: str, backend: str, reasons: list[str]) -> None:
         raise BackendError(
             f"{where} - backend {backend!r} can not do {', '.join(reasons)} - use backend='eager' or 'auto'"
         )
+
+
+_warned: set[str] = set()
+
+
+def warn_once(message: str) -> None:
+    """Warn, once in a process."""
+    if message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, stacklevel=2)

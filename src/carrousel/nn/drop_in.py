@@ -98,7 +98,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Refuse an input of the wrong shape; the namesake's forward calls it with the batch axis in place."""
         if batch_sizes is None and input.dim() == 3:
-            checks.check_input(self._where, input, self._user_axes(), self.input_size, self._dtype)
+            checks.check_input(self._where, input, self._axes, self.input_size, self._dtype)
         super().check_input(input, batch_sizes)
 
     def _namesake_does(self, input: object) -> bool:

@@ -1,6 +1,6 @@
 """What all recurrent layers have in common: parameters, states, and the way of a call to its backend."""
 
-import warnings
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -71,6 +71,11 @@ class Layers(GatesBesideWeights):
         kernel_cell = projected(self.cell) if self.proj_size and not self.cell.definition.projected else self.cell
         bias = self.bias if isinstance(self.bias, bool) else tuple(self.bias)
         self._layout = Layout(kernel_cell, self.hidden_size, self.proj_size, self.block_size, bias, bool(self._nets))
+        self._names = {
+            (layer, reverse): [(g.name, parameter_name(g.name) + suffix(layer, reverse)) for g in kernel_cell.groups]
+            for layer in range(self.num_layers)
+            for reverse in self._each_direction
+        }
 
     def _register(self, device: Any, dtype: Any) -> None:
         """Make the parameters, named and ordered as PyTorch does, and the learned initial states."""
@@ -130,9 +135,14 @@ class Layers(GatesBesideWeights):
 
     def _stacked(self, layer: int, reverse: bool) -> dict[str, Tensor]:
         """Group -> stacked parameter of one layer and direction."""
-        names = {g.name: parameter_name(g.name) + suffix(layer, reverse) for g in self._layout.cell.groups}
-        found = {group: getattr(self, name, None) for group, name in names.items()}
-        return {group: parameter for group, parameter in found.items() if parameter is not None}
+        found, own = {}, self._parameters
+        for group, name in self._names[layer, reverse]:
+            parameter = own.get(name)
+            if parameter is None:  # one that is no parameter now, as under parametrizations, or that is left out
+                parameter = getattr(self, name, None)
+            if parameter is not None:
+                found[group] = parameter
+        return found
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
@@ -184,7 +194,7 @@ class Layers(GatesBesideWeights):
                 "convert it with torch.as_tensor"
             )
         unbatched = self._rows == ("batch",) and input.dim() == 2
-        axes = ("time", "input") if unbatched else self._user_axes()
+        axes = ("time", "input") if unbatched else self._axes
         checks.check_input(self._where, input, axes, self.input_size, self._dtype)
         if self._nets and len(input) != self._nets[0]:
             raise InputShapeError(
@@ -202,14 +212,13 @@ class Layers(GatesBesideWeights):
             lengths = checks.check_lengths(self._where, lengths, x)
         if resets is not None:
             resets = self._time_major(checks.check_resets(self._where, resets, input), unbatched)
-        per_step = self._step_inputs(step_inputs or {}, input)
-        per_step = [self._time_major(value, unbatched) for value in per_step]
-        call = self._call(x, self._given(hx, x, unbatched), lengths, resets, return_trace, per_step)
-        output, states, trace = self._run(call)
-        back = (lambda v: v.squeeze(1)) if unbatched else (lambda v: v.movedim(0, self._time_axis))
-        states = tuple(s.squeeze(1) if unbatched else self._net_first(s) for s in states)
-        result = back(output), (states if len(states) > 1 else states[0])
-        return (*result, {name: back(value) for name, value in trace.items()}) if return_trace else result
+        per_step = [self._time_major(value, unbatched) for value in self._step_inputs(step_inputs, input)]
+        given = None if hx is None else self._given(hx, x, unbatched)
+        output, states, trace = self._run(self._call(x, given, lengths, resets, return_trace, per_step))
+        output, states = self._back(output, unbatched), self._states_back(states, unbatched)
+        if not return_trace:
+            return output, states
+        return output, states, {name: self._back(value, unbatched) for name, value in trace.items()}
 
     @property
     def _where(self) -> str:
@@ -224,23 +233,33 @@ class Layers(GatesBesideWeights):
     def _time_axis(self) -> int:
         return len(self._rows) - 1 + self.batch_first
 
-    def _user_axes(self) -> tuple[str, ...]:
-        axes = [*self._rows, "input"]
-        axes.insert(self._time_axis, "time")
-        return tuple(axes)
+    @property
+    def _axes(self) -> tuple[str, ...]:
+        """The names of the input's axes."""
+        return _with_time(self._rows, self._time_axis)
 
     def _time_major(self, value: Tensor, unbatched: bool) -> Tensor:
         """The user's layout -> (time, *rows, ...)."""
-        return value.unsqueeze(1) if unbatched else value.movedim(self._time_axis, 0)
+        if unbatched:
+            return value.unsqueeze(1)
+        return value.movedim(self._time_axis, 0) if self._time_axis else value
 
-    def _net_first(self, state: Tensor) -> Tensor:
-        """(layer, *rows, size) -> the user's order: a population has its net axis first."""
-        return state.movedim(0, len(self._rows) - 1)
+    def _back(self, value: Tensor, unbatched: bool) -> Tensor:
+        """(time, *rows, ...) -> the user's layout."""
+        if unbatched:
+            return value.squeeze(1)
+        return value.movedim(0, self._time_axis) if self._time_axis else value
 
-    def _given(self, hx: Any, x: Tensor, unbatched: bool) -> tuple[Tensor, ...] | None:
+    def _states_back(self, states: tuple[Tensor, ...], unbatched: bool) -> Any:
+        """Each (layer, *rows, size) -> the user's order, a population has its net axis first; one state is no tuple."""
+        if unbatched:
+            states = tuple([state.squeeze(1) for state in states])
+        elif self._nets:
+            states = tuple([state.movedim(0, 1) for state in states])
+        return states if len(states) > 1 else states[0]
+
+    def _given(self, hx: Any, x: Tensor, unbatched: bool) -> tuple[Tensor, ...]:
         """The user's initial states as a tuple of (layer, *rows, size)."""
-        if hx is None:
-            return None
         names = self._layout.cell.states
         states = checks.states_of(self._where, names, hx, not self._as_strict_as_torch)
         batch = () if unbatched else x.shape[-2:-1]
@@ -248,9 +267,11 @@ class Layers(GatesBesideWeights):
         checks.check_states(self._where, names, states, expected, x)
         return tuple(s.unsqueeze(1) if unbatched else s.movedim(len(self._rows) - 1, 0) for s in states)
 
-    def _step_inputs(self, given: Mapping[str, Tensor], input: Tensor) -> list[Tensor]:
+    def _step_inputs(self, given: Mapping[str, Tensor] | None, input: Tensor) -> list[Tensor]:
         names = self._layout.cell.definition.step_inputs
-        return checks.check_step_inputs(self._where, names, given, input, self.hidden_size)
+        if not names and not given:
+            return []
+        return checks.check_step_inputs(self._where, names, given or {}, input, self.hidden_size)
 
     def _call(
         self,
@@ -261,23 +282,22 @@ class Layers(GatesBesideWeights):
         return_trace: Sequence[str] | None,
         step_inputs: Sequence[Tensor],
     ) -> Call:
-        cell, rows = self._layout.cell, x.shape[1:-1]
-        fresh = tuple(self._fresh(state, x) for state in cell.states)
-        if given is None:
-            given = tuple(f.expand(self._depth, *rows, f.shape[-1]) for f in fresh)
-        traced = checks.check_trace(self._where, return_trace or (), cell.traceable)
-        return Call(x, given, fresh, lengths, resets, step_inputs, traced)
+        traced = checks.check_trace(self._where, return_trace, self._layout.cell.traceable) if return_trace else ()
+        return Call(x, given, functools.partial(self._fresh, x), lengths, resets, step_inputs, traced)
 
-    def _fresh(self, state: str, x: Tensor) -> Tensor:
-        """(layer, *1, size) the value of a state before the first step."""
-        learned: Tensor | None = getattr(self, f"initial_{state}", None)
-        ones = [1] * (x.dim() - 2)
-        if learned is None:
-            value = self._layout.cell.initial[state]
-            return x.new_full((self._depth, *ones, self._layout.state_size(state)), value)
-        if self._nets:  # (net, layer, size) -> (layer, net, 1, size)
-            return learned.movedim(0, 1).unsqueeze(-2)
-        return learned.view(self._depth, *ones, -1)
+    def _fresh(self, x: Tensor, k: int, *rows: int) -> tuple[Tensor, ...]:
+        """The states before the first step of one layer and direction, each (*rows, size)."""
+        fresh = []
+        for state, value in self._layout.cell.initial.items():
+            shape = (*rows, self._layout.state_size(state))
+            learned: Tensor | None = getattr(self, f"initial_{state}", None) if self.learn_initial_state else None
+            if learned is None:
+                fresh.append(x.new_full(shape, value))
+            elif self._nets:  # (net, layer, size)
+                fresh.append(learned[:, k].unsqueeze(1).expand(-1, *shape[1:]))
+            else:
+                fresh.append(learned[k].expand(shape))
+        return tuple(fresh)
 
     # ------------------------------------------------------------------ backends
 
@@ -311,16 +331,18 @@ class Layers(GatesBesideWeights):
         if self.backend == "torch":
             choice.refuse(self._where, "torch", reasons)
         elif reasons and call.x.is_cuda:
-            _warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
+            choice.warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
         return backends.REFERENCE if reasons else "torch"
 
     def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         backend = self._backend_of(call)
         if backend == "torch":
+            every = [call.fresh(k, *call.x.shape[1:-1]) for k in range(self._depth)] if call.states is None else ()
+            states = call.states or tuple(map(torch.stack, zip(*every, strict=True)))
             output, states = operator.run(
                 operator.mode_of(self.cell) or "",
                 call.x,
-                tuple(s.contiguous() for s in call.states),
+                tuple(state.contiguous() for state in states),
                 [w for names in self._all_weights for w in (getattr(self, n) for n in names)],
                 bias=self.bias,
                 num_layers=self.num_layers,
@@ -362,23 +384,18 @@ class Layers(GatesBesideWeights):
             )
         checks.check_input(self._where, packed.data, ("step", "input"), self.input_size, self._dtype)
         x, lengths = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))
-        given, on_device = self._given(hx, x, unbatched=False), lengths.to(x.device)
-        call = self._call(x, given, on_device, None, (), self._step_inputs({}, x))
+        given = None if hx is None else self._given(hx, x, unbatched=False)
+        call = self._call(x, given, lengths.to(x.device), None, (), self._step_inputs({}, x))
         order, back = packed.sorted_indices, packed.unsorted_indices
-        if order is not None:
+        if order is not None and call.states is not None:
             call = replace(call, states=tuple(s.index_select(1, order) for s in call.states))
         output, states, _ = self._run(call)
         if back is not None:
             states = tuple(s.index_select(1, back) for s in states)
         data = pack_padded_sequence(output, lengths).data
-        result = PackedSequence(data, packed.batch_sizes, order, back)
-        return result, (states if len(states) > 1 else states[0])
+        return PackedSequence(data, packed.batch_sizes, order, back), self._states_back(states, False)
 
 
-_warned: set[str] = set()
-
-
-def _warn_once(message: str) -> None:
-    if message not in _warned:
-        _warned.add(message)
-        warnings.warn(message, stacklevel=2)
+@functools.cache
+def _with_time(rows: tuple[str, ...], place: int) -> tuple[str, ...]:
+    return (*rows[:place], "time", *rows[place:], "input")

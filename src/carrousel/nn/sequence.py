@@ -8,10 +8,14 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from carrousel import backends
-from carrousel.backends.rows import Rows, within
+from carrousel.backends.rows import EVERY_STEP, Rows, within
 from carrousel.nn.torch_layout import Layout, suffix
 
 __all__ = ["Call", "run_layers"]
+
+
+#: Makes the states before the first step.
+Fresh = Callable[..., tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,8 @@ class Call:
 
     Attributes:
         x: (time, *rows, input); rows are (batch,), in a population (net, batch).
-        states: initial states, each (layer * direction, *rows, size).
-        fresh: the states' values after a reset, each (layer * direction, *1, size).
+        states: initial states, each (layer * direction, *rows, size); None for fresh ones.
+        fresh: (number of the layer and direction, *rows) -> fresh states, each (*rows, size).
         lengths: (*rows,) or None.
         resets: (time, *rows) or None.
         step_inputs: each (time, *rows, hidden).
@@ -29,8 +33,8 @@ class Call:
     """
 
     x: Tensor
-    states: tuple[Tensor, ...]
-    fresh: tuple[Tensor, ...]
+    states: tuple[Tensor, ...] | None
+    fresh: Fresh
     lengths: Tensor | None = None
     resets: Tensor | None = None
     step_inputs: Sequence[Tensor] = ()
@@ -71,24 +75,29 @@ def run_layers(
             x = _dropped(x, between, call.lengths)
         outputs = []
         for reverse in (False, True) if bidirectional else (False,):
-            k = len(finals)
-            rows = Rows(call.lengths, call.resets, _at(k, call.fresh, layout))
+            states, rows = _start(call, layout, len(finals))
+            stacks = layout.kernel_parameters(parameters(layer, reverse))
             output, after, seen = kernels.run(
-                cell.definition,
-                x,
-                _at(k, call.states, layout),
-                layout.kernel_parameters(parameters(layer, reverse)),
-                call.step_inputs,
-                rows,
-                reverse,
-                traced,
+                cell.definition, x, states, stacks, call.step_inputs, rows, reverse, traced
             )
             outputs.append(output)
-            finals.append(tuple(layout.from_kernel(n, s) for n, s in zip(cell.states, after, strict=True)))
-            for name, values in zip(call.traced, seen, strict=True):
-                traces[name + suffix(layer, reverse)] = layout.from_kernel(name, values)
+            finals.append(layout.from_kernel(cell.states, after))
+            for name, values in zip(call.traced, layout.from_kernel(call.traced, seen), strict=True):
+                traces[name + suffix(layer, reverse)] = values
         x = torch.cat(outputs, dim=-1) if bidirectional else outputs[0]
-    return x, tuple(torch.stack(s) for s in zip(*finals, strict=True)), traces
+    if len(finals) == 1:
+        return x, tuple([state.unsqueeze(0) for state in finals[0]]), traces
+    return x, tuple(map(torch.stack, zip(*finals, strict=True))), traces
+
+
+def _start(call: Call, layout: Layout, k: int) -> tuple[tuple[Tensor, ...], Rows]:
+    """The states before the first step of one layer and direction, and what happens to its rows."""
+    names, rows = layout.cell.states, call.x.shape[1:-1]
+    states = call.fresh(k, *rows) if call.states is None else tuple([state[k] for state in call.states])
+    if call.lengths is None and call.resets is None:
+        return layout.to_kernel(names, states), EVERY_STEP
+    fresh = layout.to_kernel(names, call.fresh(k, *[1] * len(rows)))
+    return layout.to_kernel(names, states), Rows(call.lengths, call.resets, fresh)
 
 
 def _dropped(x: Tensor, probability: float, lengths: Tensor | None) -> Tensor:
@@ -97,8 +106,3 @@ def _dropped(x: Tensor, probability: float, lengths: Tensor | None) -> Tensor:
         return dropout(x, probability, training=True)
     inside = within(lengths, x.shape[0])
     return torch.zeros_like(x).index_put((inside,), dropout(x[inside], probability, training=True))
-
-
-def _at(k: int, states: Sequence[Tensor], layout: Layout) -> tuple[Tensor, ...]:
-    """The states of one layer and direction, as the kernel takes them."""
-    return tuple(layout.to_kernel(n, s[k]) for n, s in zip(layout.cell.states, states, strict=True))

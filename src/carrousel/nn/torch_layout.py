@@ -1,7 +1,8 @@
 """How parameters are named and stacked: PyTorch's names and gate order. No other file knows them."""
 
 import ast
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -170,7 +171,7 @@ class Layout:
             start = slices[gate].stop
         return slices
 
-    def kernel_parameters(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def kernel_parameters(self, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the stacks that a kernel takes: all gates of every group, each with the same number of rows.
 
         A parameter that is such a stack is returned itself, not a copy. With blocks, the rows of a shared gate are
@@ -183,8 +184,15 @@ class Layout:
         Returns:
             group -> ([net,] gates * hidden[, columns]), gates in the group's order; a bias that is left out is zero.
         """
+        if self._has_whole_stacks:
+            return parameters
         like = next(iter(parameters.values()))
         return {group.name: self._kernel_stack(group, parameters.get(group.name), like) for group in self.cell.groups}
+
+    @functools.cached_property
+    def _has_whole_stacks(self) -> bool:
+        """Whether the parameters are the kernel's stacks as they are."""
+        return self.block_size == 1 and all(self.gates(group) == group.gates for group in self.cell.groups)
 
     def _kernel_stack(self, group: Group, stack: Tensor | None, like: Tensor) -> Tensor:
         if stack is not None and self.block_size == 1 and len(self.gates(group)) == len(group.gates):
@@ -210,16 +218,23 @@ class Layout:
 
     # ------------------------------------------------------------------ states of blocks
 
-    def to_kernel(self, name: str, value: Tensor) -> Tensor:
-        """Repeat a shared gate's state for each cell of its block."""
-        return value.repeat_interleave(self.block_size, dim=-1) if self._is_shared(name) else value
+    def to_kernel(self, names: Sequence[str], values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Repeat what is of a shared gate for each cell of its block."""
+        if self.block_size == 1:
+            return values
+        return tuple(
+            value.repeat_interleave(self.block_size, dim=-1) if name in self.cell.shared else value
+            for name, value in zip(names, values, strict=True)
+        )
 
-    def from_kernel(self, name: str, value: Tensor) -> Tensor:
-        """Take one value per block of a shared gate."""
-        return value[..., :: self.block_size] if self._is_shared(name) else value
-
-    def _is_shared(self, name: str) -> bool:
-        return self.block_size > 1 and name in self.cell.shared
+    def from_kernel(self, names: Sequence[str], values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Take one value per block of what is of a shared gate."""
+        if self.block_size == 1:
+            return values
+        return tuple(
+            value[..., :: self.block_size] if name in self.cell.shared else value
+            for name, value in zip(names, values, strict=True)
+        )
 
     # ------------------------------------------------------------------ the gates' names, beside saved weights
 

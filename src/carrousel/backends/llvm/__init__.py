@@ -14,6 +14,7 @@ from torch import Tensor
 from carrousel.backends.llvm import operator
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
 from carrousel.backends.llvm.plan import lanes_for
+from carrousel.backends.llvm.nets import gather, spread, suits
 from carrousel.backends.llvm.target import host
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import Definition
@@ -55,7 +56,9 @@ def source(
             f"cell.source - backend 'llvm' has no stage {stage!r}, there are {' and '.join(_STAGES)} - name one of them"
         )
     isa = host()
-    variant = Variant(direction, True, tuple(traced), "float32", lanes_for(isa, 32, isa.bits), False, False, (), isa.name)
+    variant = Variant(
+        direction, True, tuple(traced), "float32", lanes_for(isa, 32, isa.bits), False, False, (), isa.name
+    )
     text = text_of(definition, variant)
     return assembly_of(text, isa) if stage == "assembly" else text
 
@@ -72,8 +75,14 @@ def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[s
         reasons.append(f"a tensor on {x.device.type}")
     if x.dtype not in _DTYPES:
         reasons.append(f"the dtype {x.dtype}")
+    if x.layout != torch.strided or x.is_nested:
+        reasons.append(f"the layout {x.layout}")
     if torch._C._are_functorch_transforms_active():
         reasons.append("transforms of torch.func")
+    if torch.autograd.forward_ad._current_level >= 0:
+        reasons.append("forward differentiation")
+    if torch.jit.is_tracing() or torch.compiler.is_exporting():  # what leaves Python has torch's own operators only
+        reasons.append("exports")
     return reasons
 
 
@@ -94,8 +103,15 @@ def run(
     lists = ([*states], weights, [*step_inputs], fresh)
     if dtype != compute or any(w.dtype != compute for w in weights):
         x, lists = x.to(compute), tuple([t.to(compute) for t in part] for part in lists)
-    names = [name for name, _ in traced]
-    results = operator.call(operator.register(definition), x, *lists, rows.lengths, rows.resets, reverse, names)
+    names, nets = [name for name, _ in traced], []
+    if rows.lengths is None and rows.resets is None and suits(x, states):
+        lanes = lanes_for(host(), 8 * compute.itemsize, x.shape[1])
+        nets = [x.shape[1], lanes]
+        x = gather(x, lanes)
+        lists = ([gather(s, lanes) for s in lists[0]], lists[1], [gather(s, lanes) for s in lists[2]], [])
+    results = operator.call(operator.register(definition), x, *lists, rows.lengths, rows.resets, reverse, names, nets)
+    if nets:
+        results = [spread(r, *nets) for r in results]
     if dtype != compute:
         results = [r.to(dtype) for r in results]
     count = 1 + len(states)

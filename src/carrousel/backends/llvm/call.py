@@ -32,7 +32,7 @@ def _run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
         x = x.contiguous()
     first = place["x"]
     words[first], words[first + 1], words[first + 3] = x.data_ptr(), x.stride(0), x.stride(-2)
-    words[first + 2] = x.stride(1) if plan.nets > 1 else 0
+    words[first + 2] = x.stride(1) if x.dim() == 4 else 0
     for k, tensor in zip(plan.addresses, tensors, strict=False):
         words[k] = tensor.data_ptr()
     scratch = memory((plan.scratch,), plan.dtype)
@@ -138,10 +138,10 @@ def saved_shapes(problem: Problem) -> list[Shape]:
     """Return the shapes of what a forward keeps."""
     definition, x = problem.definition, problem.x
     shapes = [tensor.shape for tensor in (x, *problem.states, *problem.parameters)]
-    extents = extents_of(definition, shapes, x.dtype, host())
+    extents = extents_of(definition, shapes, problem.nets, x.dtype, host())
     sizes = [definition.size[state] for state in definition.states]
     saved: list[Shape] = [(*x.shape[:-1], extents.width(size)) for size in sizes]
-    if extents.width(sizes[0]) == extents.units[sizes[0]]:
+    if extents.nets or extents.width(sizes[0]) == extents.units[sizes[0]]:
         saved[0] = (0,)
     kept = layout_of(definition, "forward", True, tuple(problem.traced)).kept
     return [*saved, (*x.shape[:-1], extents.record(kept)) if kept else (0,)]

@@ -303,9 +303,7 @@ def stored_once(layout: Layout) -> frozenset[str]:
     return frozenset(complete) | {g.name for g in vectors if all(given.get(f"{g.name}.{gate}") for gate in g.gates)}
 
 
-def _gradient(
-    frame: Frame, code: Code, group: str, size: Value, row_step: Value
-) -> tuple[Value, Value, Value, Value]:
+def _gradient(frame: Frame, code: Code, group: str, size: Value, row_step: Value) -> tuple[Value, Value, Value, Value]:
     """A network's gradient of one group, the distance of lanes in it, how many networks there are and stand before."""
     first = code.mul(code.arguments["net"], frame.lanes if frame.nets else 1)
     base = code.at(frame.pointer(code, f"gradient.{group}"), code.mul(first, size))
@@ -362,9 +360,7 @@ def _write_vector(frame: Frame, number: int, adjoint: str, parameters: list[str]
 def _unpack_vector(frame: Frame, code: Code, name: str, sums: Value, size: str, start: Value, stop: Value) -> None:
     group = frame.layout.definition.group(name.split(".")[0])
     units = frame.units(code, size)
-    base, lane_step, whole, behind = _gradient(
-        frame, code, group.name, code.mul(units, len(group.gates)), code.mul(1)
-    )
+    base, lane_step, whole, behind = _gradient(frame, code, group.name, code.mul(units, len(group.gates)), code.mul(1))
     base = code.at(base, code.mul(group.gates.index(name.split(".")[1]), units))
     with code.loop(start, stop, name="panel") as panel:
         unit = panel if frame.nets else code.mul(panel, frame.lanes)

@@ -213,5 +213,3 @@ def _load(definition: Definition, variant: Variant) -> Kernel:
 def _fresh_machine(isa: Isa) -> llvm.TargetMachine:
     """An engine takes its machine for itself."""
     return machine.__wrapped__(isa)
-
-

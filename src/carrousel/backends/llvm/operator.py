@@ -13,17 +13,18 @@ from torch.nn import Parameter
 
 from carrousel.backends import eager
 from carrousel.backends.llvm.call import backward, forward, saved_shapes
+from carrousel.backends.llvm.nets import gather, spread
 from carrousel.backends.llvm.signature import Problem, units_of
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import HIDDEN, Definition
 from carrousel.errors import BackendError
 
-__all__ = ["call", "register"]
+__all__ = ["call", "register", "sequence"]
 
 _library = torch.library.Library("carrousel", "DEF")
 _ARGUMENTS = (
     "str cell, Tensor x, Tensor[] states, Tensor[] parameters, Tensor[] step_inputs, Tensor[] fresh, Tensor? lengths, "
-    "Tensor? resets, bool reverse, str[] traced"
+    "Tensor? resets, bool reverse, str[] traced, int[] nets"
 )
 _library.define(f"sequence({_ARGUMENTS}, bool keep) -> Tensor[]")
 _library.define(
@@ -71,11 +72,23 @@ def _sequence_shapes(*arguments: Any) -> list[Tensor]:
     *flat, keep = arguments
     problem = _problem(*flat)
     definition, x = problem.definition, problem.x
-    units = units_of(definition, [tensor.shape for tensor in (x, *problem.states, *problem.parameters)])
+    units = _elements(problem)
     sizes = [definition.size[state] for state in definition.states]
     shapes = [(*x.shape[:-1], units[sizes[0]]), *((*x.shape[1:-1], units[size]) for size in sizes)]
     shapes += [(*x.shape[:-1], units[definition.size.get(name, HIDDEN)]) for name in problem.traced]
     return [x.new_empty(shape) for shape in (*shapes, *(saved_shapes(problem) if keep else []))]
+
+
+def _sized(problem: Problem) -> list[Tensor]:
+    """The tensors that the sizes are read off."""
+    return [problem.x, *problem.states, *problem.parameters]
+
+
+def _elements(problem: Problem) -> dict[str, int]:
+    """Size -> elements of the last axis."""
+    lanes = problem.nets[1] if problem.nets else 1
+    units = units_of(problem.definition, [tensor.shape for tensor in _sized(problem)], problem.nets)
+    return {size: lanes * count for size, count in units.items()}
 
 
 def _sequence_backward_shapes(*arguments: Any) -> list[Tensor]:
@@ -94,38 +107,39 @@ class _Differentiable(torch.autograd.Function):
     """The operator with its gradient; arguments that are lists come flat, behind their lengths."""
 
     @staticmethod
-    def forward(ctx: Any, cell: str, reverse: bool, traced: list[str], counts: tuple[int, ...], *flat: Any) -> Any:
+    def forward(ctx: Any, cell: str, counts: tuple[int, ...], rest: tuple[Any, ...], *flat: Any) -> Any:
         """Run the sequence and keep what the backward needs."""
         x, lengths, resets, *tensors = flat
-        problem = (cell, x, *_cut(tensors, counts), lengths, resets, reverse, traced)
+        problem = (cell, x, *_cut(tensors, counts), lengths, resets, *rest)
         results = _dispatched(tensors, _sequence, _SEQUENCE, *problem, True)
+        _, traced, _ = rest
         count = 1 + counts[0] + len(traced)
         outputs, saved = results[:count], results[count:]
         is_history = not saved[0].numel()  # without padding the history of the first state is the output
         ctx.save_for_backward(*flat, *(outputs[:1] if is_history else []), *saved[is_history:])
-        ctx.call = cell, reverse, traced, counts
+        ctx.call = cell, counts, rest
         ctx.set_materialize_grads(False)
         return tuple(outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         """Run the adjoint; differentiably through the reference if the graph is wanted."""
-        cell, reverse, traced, counts = ctx.call
+        cell, counts, rest = ctx.call
         everything = ctx.saved_tensors
         inputs = 3 + sum(counts)
         flat, saved = everything[:inputs], everything[inputs:]
         x, lengths, resets, *tensors = flat
-        problem = (cell, x, *_cut(tensors, counts), lengths, resets, reverse, traced)
+        problem = (cell, x, *_cut(tensors, counts), lengths, resets, *rest)
         if torch.is_grad_enabled():
-            return None, None, None, None, *_through_reference(problem, flat, gradients)
-        states, wants_x = 1 + counts[0], ctx.needs_input_grad[4]
+            return None, None, None, *_through_reference(problem, flat, gradients)
+        states, wants_x = 1 + counts[0], ctx.needs_input_grad[3]
         loss = (gradients[0], list(gradients[1:states]), list(gradients[states:]))
         given = [gradient for gradient in gradients if gradient is not None]
         found = _dispatched(given, _sequence_backward, _BACKWARD, *problem, list(saved), *loss, wants_x)
         if not wants_x:
             found.insert(0, None)
         found += [None] * (1 + sum(counts) - len(found))
-        return None, None, None, None, found[0], None, None, *found[1:]
+        return None, None, None, found[0], None, None, *found[1:]
 
 
 def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
@@ -142,23 +156,26 @@ def _through_reference(
 ) -> list[Tensor | None]:
     """The gradients, themselves differentiable: the reference run once more on the same inputs."""
     call = _problem(*problem)
-    definition = call.definition
-    units = units_of(definition, [tensor.shape for tensor in (call.x, *call.states, *call.parameters)])
+    definition, units = call.definition, units_of(call.definition, [t.shape for t in _sized(call)], call.nets)
     names = [group.name for group in definition.groups]
-    traced = [(name, units[definition.size.get(name, HIDDEN)]) for name in call.traced]
+    x, states, step_inputs = call.x, list(call.states), list(call.step_inputs)
+    if call.nets:
+        x, *spreads = (spread(t, *call.nets) for t in (x, *states, *step_inputs))
+        states, step_inputs = spreads[: len(states)], spreads[len(states) :]
     output, finals, traces = eager.run(
         definition,
-        call.x,
-        tuple(call.states),
+        x,
+        tuple(states),
         dict(zip(names, call.parameters, strict=True)),
-        call.step_inputs,
+        step_inputs,
         Rows(call.lengths, call.resets, tuple(call.fresh)),
         call.reverse,
-        traced,
+        [(name, units[definition.size.get(name, HIDDEN)]) for name in call.traced],
     )
-    pairs = [
-        (o, g) for o, g in zip((output, *finals, *traces), gradients, strict=True) if g is not None and o.requires_grad
-    ]
+    results = (output, *finals, *traces)
+    if call.nets:
+        results = tuple(gather(t, call.nets[1]) for t in results)
+    pairs = [(o, g) for o, g in zip(results, gradients, strict=True) if g is not None and o.requires_grad]
     wanted = [k for k, t in enumerate(flat) if t is not None and t.requires_grad]
     found = torch.autograd.grad(
         [o for o, _ in pairs],
@@ -174,7 +191,7 @@ def _through_reference(
 # ---------------------------------------------------------------------- the call
 
 
-def call(
+def sequence(
     cell: str,
     x: Tensor,
     states: Sequence[Tensor],
@@ -185,6 +202,7 @@ def call(
     resets: Tensor | None,
     reverse: bool,
     traced: Sequence[str],
+    nets: Sequence[int],
     keep: bool = False,
 ) -> list[Tensor]:
     """Run one layer in one direction, `carrousel.backends.llvm.signature.Problem` has the shapes.
@@ -192,36 +210,34 @@ def call(
     Returns:
         The output, the final states, the traced quantities; if `keep`, what the backward needs.
     """
-    lists = (states, parameters, step_inputs, fresh)
     tensors = [*states, *parameters, *step_inputs, *fresh]
-    if torch.compiler.is_compiling():
-        return _SEQUENCE(cell, x, *lists, lengths, resets, reverse, traced, keep)  # type: ignore[no-any-return]
     if not keep and torch.is_grad_enabled() and torch._C._any_requires_grad(x, *tensors):
         counts = (len(states), len(parameters), len(step_inputs), len(fresh))
-        return list(_Differentiable.apply(cell, reverse, traced, counts, x, lengths, resets, *tensors))
-    return _dispatched([x, *tensors], _sequence, _SEQUENCE, cell, x, *lists, lengths, resets, reverse, traced, keep)
+        rest = (reverse, traced, nets)
+        return list(_Differentiable.apply(cell, counts, rest, x, lengths, resets, *tensors))
+    problem = (cell, x, states, parameters, step_inputs, fresh, lengths, resets, reverse, traced, nets)
+    return _dispatched([x, *tensors], _sequence, _SEQUENCE, *problem, keep)
 
 
 _PLAIN = {Tensor, Parameter}
 
 
 def _dispatched(tensors: Sequence[Tensor], implementation: Any, operator: Any, *arguments: Any) -> list[Tensor]:
-    """Call the operator; its implementation itself where nothing listens to torch's dispatcher, which takes longer than
-    a tiny net.
-    """
-    if (
-        _PLAIN.issuperset(map(type, tensors))
-        and not torch._C._len_torch_dispatch_stack()
-        and not torch._C._get_tracing_state()
-        and not any(map(Tensor.is_neg, tensors))
-    ):
+    """Call the operator below autograd: itself where nothing listens, the dispatcher takes longer than a tiny net."""
+    is_plain = _PLAIN.issuperset(map(type, tensors)) and not any(map(Tensor.is_neg, tensors))
+    if is_plain and not torch._C._len_torch_dispatch_stack():
         return implementation(*arguments)  # type: ignore[no-any-return]
     with torch._C._AutoDispatchBelowAutograd():
         return operator(*arguments)  # type: ignore[no-any-return]
 
 
+def call(*arguments: Any) -> list[Tensor]:
+    """Call the operator, arguments as in `sequence`; a compiler sees a call of the operator and looks no further."""
+    return _SEQUENCE(*arguments, False) if torch.compiler.is_compiling() else sequence(*arguments)
+
+
 _library.impl("sequence", _sequence, "CPU")
-_library.impl("sequence", call, "Autograd")
+_library.impl("sequence", sequence, "Autograd")
 _library.impl("sequence_backward", _sequence_backward, "CPU")
 torch.library.register_fake("carrousel::sequence", _sequence_shapes, lib=_library)
 torch.library.register_fake("carrousel::sequence_backward", _sequence_backward_shapes, lib=_library)

@@ -201,5 +201,3 @@ def _add_vector(frame: Frame) -> Code:
         code.store(code.builder.fadd(code.load(at), other), at)
     code.done()
     return code
-
-

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once, stored_once
+from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
 from carrousel.backends.llvm.kernel import Variant, kernel
 from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record
 from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
@@ -42,14 +42,16 @@ class Extents:
     Attributes:
         units: size -> units.
         lanes: elements of a register.
+        nets: whether the lanes hold networks.
     """
 
     units: Mapping[str, int]
     lanes: int
+    nets: bool = False
 
     def panels(self, size: str) -> int:
         """Return how many registers hold a quantity."""
-        return -(-self.units[size] // self.lanes)
+        return self.units[size] if self.nets else -(-self.units[size] // self.lanes)
 
     def width(self, size: str) -> int:
         """Return the units of a size, padded to whole registers."""
@@ -64,9 +66,13 @@ class Extents:
         return self.before(record.widths)
 
 
-def extents_of(definition: Definition, shapes: Sequence[Shape], dtype: torch.dtype, isa: Isa) -> Extents:
+def extents_of(
+    definition: Definition, shapes: Sequence[Shape], nets: Sequence[int], dtype: torch.dtype, isa: Isa
+) -> Extents:
     """Read the sizes off the shapes of x, states and parameters."""
-    units = units_of(definition, shapes)
+    units = units_of(definition, shapes, nets)
+    if nets:
+        return Extents(units, nets[1], True)
     return Extents(units, lanes_for(isa, 8 * dtype.itemsize, max(units[HIDDEN], units[OUTPUT])))
 
 
@@ -115,11 +121,11 @@ class Plan:
         definition, dtype = signature.definition, signature.dtypes[0]
         isa = host()
         self.signature, self.definition, self.dtype = signature, definition, dtype
-        self.extents = extents = extents_of(definition, signature.shapes, dtype, isa)
+        self.extents = extents = extents_of(definition, signature.shapes, signature.nets, dtype, isa)
         self.time, *rows, _ = signature.shapes[0]
         self.rows = tuple(rows)
-        self.nets, self.batch = (1, *rows)[-2:]
-        self.is_empty = not self.time * self.nets * self.batch
+        self.groups, self.batch = (1, *rows)[-2:]
+        self.is_empty = not self.time * self.groups * self.batch
         wide = tuple(size for size in extents.units if extents.panels(size) and extents.panels(size) % 4 == 0)
         self.kernel = kernel(
             definition,
@@ -129,7 +135,7 @@ class Plan:
                 signature.traced,
                 str(dtype).removeprefix("torch."),
                 extents.lanes,
-                False,
+                extents.nets,
                 self.batch == 1,
                 wide,
                 isa.name,
@@ -139,7 +145,7 @@ class Plan:
         self.place = {name: k for k, name in enumerate(self.layout.arguments)}
         self._shapes()
         self.threads, self.split = self._threads()
-        own = self.batch if self.split else -(-self.nets * self.batch // self.threads)
+        own = self.batch if self.split else -(-self.groups * self.batch // self.threads)
         self.block = max(1, min(self.time, ROWS_AT_ONCE // max(1, min(own, self.batch))))
         self.addresses = [self.place[name] for name in self._given()]
         self.pieces, self.scratch = self._pieces()
@@ -148,8 +154,8 @@ class Plan:
     def _shapes(self) -> None:
         """The shapes of what a call allocates, and what it pads."""
         extents, layout, steps = self.extents, self.layout, (self.time, *self.rows)
-        self.units = extents.units
-        self.missing = {size: extents.width(size) - units for size, units in extents.units.items()}
+        self.units = {size: units * (extents.lanes if extents.nets else 1) for size, units in extents.units.items()}
+        self.missing = {size: extents.width(size) - units for size, units in self.units.items()}
         self.state_sizes = [self.definition.size[state] for state in self.definition.states]
         widths = [extents.width(size) for size in self.state_sizes]
         kept = widths if self.signature.keep else widths[:1]
@@ -164,8 +170,8 @@ class Plan:
 
     def _threads(self) -> tuple[int, bool]:
         """How many threads, and whether they share the units of a row instead of sharing out the rows."""
-        threads, rows = self.signature.threads, self.nets * self.batch
-        weights = sum(map(math.prod, self.signature.parameters)) // max(1, self.nets)
+        threads, rows = self.signature.threads, self.groups * self.batch
+        weights = sum(map(math.prod, self.signature.parameters)) // max(1, self.groups)
         if threads == 1 or weights * rows * self.time < SMALL:
             return 1, False
         if rows > 1:
@@ -197,7 +203,8 @@ class Plan:
     def _words(self) -> "array[int]":
         """The sizes, and what else is the same in every call."""
         signature, extents, place = self.signature, self.extents, self.place
-        values = {"time": self.time, "nets": self.nets, "groups": self.nets, "batch": self.batch, "block": self.block}
+        nets = signature.nets[0] if signature.nets else self.groups
+        values = {"time": self.time, "nets": nets, "groups": self.groups, "batch": self.batch, "block": self.block}
         values |= {"reverse": int(signature.reverse), "split": int(self.split), "table_size": self._table}
         for size in (INPUT, HIDDEN, OUTPUT):
             values |= {UNITS[size]: extents.units[size], WIDTH[size]: extents.width(size)}
@@ -205,7 +212,7 @@ class Plan:
         for k, state in enumerate(self.definition.states):
             values[f"ring.{state}"] = -1 if signature.keep or k == 0 else 1
             if signature.has_resets:
-                own = signature.fresh[k][0] > 1 and self.nets > 1
+                own = signature.fresh[k][0] > 1 and self.groups > 1
                 values[f"fresh_net.{state}"] = extents.width(self.definition.size[state]) if own else 0
         if self.layout.is_backward:
             values |= self._gradient_sizes()
@@ -247,14 +254,14 @@ class Plan:
 
     def _scratch(self) -> dict[str, int]:
         """Argument -> elements that it needs for the time of the call."""
-        layout, extents, rows = self.layout, self.extents, self.nets * self.batch
+        layout, extents, rows = self.layout, self.extents, self.groups * self.batch
         sizes = {}
         for sweep in layout.packed:
             count = sum(extents.units[layout.size(operand)] for operand, _ in sweep.terms)
-            sizes[f"packed.{sweep.name}"] = self.nets * extents.width(sweep.size) * count * len(sweep.sums)
+            sizes[f"packed.{sweep.name}"] = self.groups * extents.width(sweep.size) * count * len(sweep.sums)
         widest = max(extents.width(HIDDEN), extents.width(OUTPUT))
-        sizes["vectors"] = self.nets * len(layout.vectors) * widest
-        sizes["biases"] = self.nets * 2 * extents.record(layout.columns)
+        sizes["vectors"] = self.groups * len(layout.vectors) * widest
+        sizes["biases"] = self.groups * 2 * extents.record(layout.columns)
         sizes["table"] = self.threads * self._table
         if layout.temporaries:
             sizes["temporaries"] = rows * extents.record(layout.temporaries)
@@ -264,9 +271,11 @@ class Plan:
         if layout.is_backward:
             needed = self._gradient_sizes()
             sizes["gradient_rows"] = self.threads * needed["gradient_words"]
-            sizes["gradient_operands"] = self.threads * BLOCK * needed["gradient_columns"]
+            sizes["gradient_operands"] = (
+                self.threads * BLOCK * needed["gradient_columns"] * (extents.lanes if extents.nets else 1)
+            )
             sizes["gradient_panel"] = self.threads * REGISTERS * BLOCK * extents.lanes
-            sizes["gradient_sums"] = (self.threads if self.nets >= self.threads else 1) * needed["gradient_size"]
+            sizes["gradient_sums"] = (self.threads if self.groups >= self.threads else 1) * needed["gradient_size"]
             if layout.adjoints and not self.keeps_adjoints:
                 sizes["adjoints"] = math.prod(self.adjoints)
         elif not self.signature.keep:

@@ -84,9 +84,7 @@ def write_collect(frame: Frame) -> Code:
                 addresses[f"new.{state}"] = history_row(frame, code, state, a["t"], row)
                 if layout.is_backward:
                     width = frame.width(code, layout.size(state))
-                    addresses[f"carry.{state}"] = code.at(
-                        frame.pointer(code, f"carry.{state}"), code.mul(row, width)
-                    )
+                    addresses[f"carry.{state}"] = code.at(frame.pointer(code, f"carry.{state}"), code.mul(row, width))
             if layout.is_backward:
                 width = frame.width(code, layout.size(states[0]))
                 addresses["output"] = code.at(frame.pointer(code, "output"), code.mul(step, width))

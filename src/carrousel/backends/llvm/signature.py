@@ -31,6 +31,8 @@ class Problem(NamedTuple):
         resets: (time, [net,] batch) or None; with them `fresh` is read.
         reverse: the direction.
         traced: names of quantities.
+        nets: empty; or, if the lanes hold networks, how many there are and how many a register holds. Then `gather`
+            has brought them side by side in all but the parameters.
     """
 
     definition: Definition
@@ -43,6 +45,7 @@ class Problem(NamedTuple):
     resets: Tensor | None
     reverse: bool
     traced: Sequence[str]
+    nets: Sequence[int]
 
 
 class Signature(NamedTuple):
@@ -54,6 +57,7 @@ class Signature(NamedTuple):
         keep: whether the forward keeps what the backward needs.
         reverse: the direction of the walk.
         traced: names of quantities.
+        nets: as in the problem.
         threads: how many there are.
         isa: what CARROUSEL_ISA says.
         has_lengths: whether there are lengths.
@@ -69,6 +73,7 @@ class Signature(NamedTuple):
     keep: bool
     reverse: bool
     traced: tuple[str, ...]
+    nets: tuple[int, ...]
     threads: int
     isa: str
     has_lengths: bool
@@ -93,7 +98,7 @@ class Signature(NamedTuple):
 
 def signature_of(problem: Problem, direction: str, keep: bool) -> Signature:
     """Return the signature of a call."""
-    definition, x, states, parameters, step_inputs, fresh, lengths, resets, reverse, traced = problem
+    definition, x, states, parameters, step_inputs, fresh, lengths, resets, reverse, traced, nets = problem
     tensors = [x, *states, *parameters, *step_inputs, *fresh]
     tensors += [tensor for tensor in (lengths, resets) if tensor is not None]
     return Signature(
@@ -102,6 +107,7 @@ def signature_of(problem: Problem, direction: str, keep: bool) -> Signature:
         keep,
         reverse,
         tuple(traced),
+        tuple(nets),
         available(),
         os.environ.get(VARIABLE, ""),
         lengths is not None,
@@ -113,12 +119,13 @@ def signature_of(problem: Problem, direction: str, keep: bool) -> Signature:
     )
 
 
-def units_of(definition: Definition, shapes: Sequence[Shape]) -> dict[str, int]:
+def units_of(definition: Definition, shapes: Sequence[Shape], nets: Sequence[int]) -> dict[str, int]:
     """Return size -> units, read off the shapes of x, states and parameters."""
-    units = {INPUT: shapes[0][-1], HIDDEN: 0, OUTPUT: 0}
+    lanes = nets[1] if nets else 1
+    units = {INPUT: shapes[0][-1] // lanes, HIDDEN: 0, OUTPUT: 0}
     first = 1 + len(definition.states)
     for name, shape in zip(definition.states, shapes[1:first], strict=True):
-        units[definition.size[name]] = shape[-1]
+        units[definition.size[name]] = shape[-1] // lanes
     for group, shape in zip(definition.groups, shapes[first : first + len(definition.groups)], strict=True):
         units[group.rows] = shape[-2 if group.is_matrix else -1] // len(group.gates)
     return units
@@ -143,7 +150,9 @@ def check(signature: Signature) -> None:
         )
     for (name, shape, kind), *found in zip(wanted, signature.shapes, signature.dtypes, signature.on_cpu, strict=True):
         if not found[2]:
-            raise BackendError(f"{where} - backend 'llvm' computes on the CPU, {name} is elsewhere - move it with .cpu()")
+            raise BackendError(
+                f"{where} - backend 'llvm' computes on the CPU, {name} is elsewhere - move it with .cpu()"
+            )
         if found[1] != (kind or dtype):
             raise DtypeError(f"{where} - {name} is {found[1]}, expected {kind or dtype} - convert it with .to()")
         if tuple(found[0]) != shape:
@@ -153,16 +162,18 @@ def check(signature: Signature) -> None:
 def _wanted(signature: Signature) -> Iterator[tuple[str, Shape, torch.dtype | None]]:
     """Name, shape and dtype (None for that of x) of every tensor, in order."""
     definition, shapes = signature.definition, signature.shapes
-    units = units_of(definition, shapes)
-    rows, nets = tuple(shapes[0][1:-1]), tuple(shapes[0][1:-2])
+    units = units_of(definition, shapes, signature.nets)
+    rows, nets, lanes = tuple(shapes[0][1:-1]), tuple(shapes[0][1:-2]), 1
+    if signature.nets:
+        nets, lanes = signature.nets[:1], signature.nets[1]
     yield "x", tuple(shapes[0]), None
     for state in definition.states:
-        yield f"state {state}", (*rows, units[definition.size[state]]), None
+        yield f"state {state}", (*rows, lanes * units[definition.size[state]]), None
     for group in definition.groups:
         count = len(group.gates) * units[group.rows]
         yield group.name, (*nets, count, *([units[str(group.columns)]] if group.is_matrix else [])), None
     for name in definition.step_inputs:
-        yield name, (*shapes[0][:-1], units[HIDDEN]), None
+        yield name, (*shapes[0][:-1], lanes * units[HIDDEN]), None
     for state, shape in zip(definition.states, signature.fresh, strict=False):
         around = nets if shape[:-2] == nets else (1,) * len(nets)
         yield f"fresh {state}", (*around, 1, units[definition.size[state]]), None

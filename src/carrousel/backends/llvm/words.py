@@ -202,9 +202,7 @@ class Code:
 
     def call(self, callee: "Code", *arguments: Value, name: str = "", inlined: bool = False) -> Value:
         """Call another function of the module."""
-        return self.builder.call(
-            callee.function, arguments, name=name, attrs=("alwaysinline",) if inlined else ()
-        )
+        return self.builder.call(callee.function, arguments, name=name, attrs=("alwaysinline",) if inlined else ())
 
     def done(self, result: Value | None = None) -> None:
         """Return from the function."""
