@@ -69,8 +69,7 @@ def backward_program(adjoint: Adjoint, traced: Collection[str] = ()) -> Program:
     )
     outers = tuple(Outer(f"{m.group}.{m.gate}", m.terms) for m in adjoint.matrices)
     products = sorted(inputs.free_symbols, key=lambda s: adjoint.order[s.name])
-    terms = [(adjoint.opaque[s], s) for s in products]
-    input_terms = tuple((f"{n.group}.{n.gate.removesuffix('.T')}", n.operand) for n, _ in terms)
+    input_terms = tuple((_matrix(adjoint.opaque[s]), adjoint.opaque[s].operand) for s in products)
     keep = tuple(dict.fromkeys(_plain(name, variables(adjoint)) for name in kept(adjoint)))
     return Program(stages, sizes, (), keep, outers, vectors, input_terms)
 
@@ -193,10 +192,10 @@ def _sizes(forward: Trace, adjoint: Adjoint, fused: _Fusion, equations: Equation
     for state, size in definition.size.items():
         sizes |= dict.fromkeys((state, f"{state}_prev", f"d{state}", f"d{state}_prev"), size)
     is_backward = fused.opaque is adjoint.opaque
-    for made in (*fused.sums, *fused.columns):
-        matrix = made.terms[0][1] if isinstance(made, Sum) else made.matrices[0]
+    made = [(s.name, s.terms[0][1]) for s in fused.sums] + [(c.name, c.matrices[0]) for c in fused.columns]
+    for name, matrix in made:
         group = definition.group(matrix.split(".")[0])
-        sizes.setdefault(made.name, str(group.columns) if is_backward else group.rows)
+        sizes.setdefault(name, str(group.columns) if is_backward else group.rows)
     for symbol, value in (*forward.equations, *equations):
         reads = (str(s) for s in value.free_symbols)
         sizes.setdefault(str(symbol), next((sizes[r] for r in sorted(reads) if r in sizes), HIDDEN))

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from carrousel.backends.llvm import operator
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
-from carrousel.backends.llvm.plan import lanes_for
 from carrousel.backends.llvm.nets import gather, spread, suits
+from carrousel.backends.llvm.plan import lanes_for
 from carrousel.backends.llvm.target import host
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import Definition
@@ -98,21 +98,20 @@ def run(
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run one layer in one direction over a sequence; `carrousel.backends.Backend.run` has arguments and shapes."""
     dtype, compute = x.dtype, _DTYPES[x.dtype]
-    fresh = [] if rows.resets is None else list(rows.fresh)
+    fresh = () if rows.resets is None else rows.fresh
     weights = [parameters[group.name] for group in definition.groups]
-    lists = ([*states], weights, [*step_inputs], fresh)
+    lists: list[Sequence[Tensor]] = [states, weights, step_inputs, fresh]
     if dtype != compute or any(w.dtype != compute for w in weights):
-        x, lists = x.to(compute), tuple([t.to(compute) for t in part] for part in lists)
-    names, nets = [name for name, _ in traced], []
+        x, lists = x.to(compute), [[tensor.to(compute) for tensor in part] for part in lists]
+    nets = []
     if rows.lengths is None and rows.resets is None and suits(x, states):
-        lanes = lanes_for(host(), 8 * compute.itemsize, x.shape[1])
-        nets = [x.shape[1], lanes]
-        x = gather(x, lanes)
-        lists = ([gather(s, lanes) for s in lists[0]], lists[1], [gather(s, lanes) for s in lists[2]], [])
+        nets = [x.shape[1], lanes_for(host(), 8 * compute.itemsize, x.shape[1])]
+        x, lists[0], lists[2] = gather(x, nets[1]), *([gather(t, nets[1]) for t in lists[k]] for k in (0, 2))
+    names = [name for name, _ in traced]
     results = operator.call(operator.register(definition), x, *lists, rows.lengths, rows.resets, reverse, names, nets)
     if nets:
-        results = [spread(r, *nets) for r in results]
+        results = [spread(result, *nets) for result in results]
     if dtype != compute:
-        results = [r.to(dtype) for r in results]
+        results = [result.to(dtype) for result in results]
     count = 1 + len(states)
     return results[0], tuple(results[1:count]), tuple(results[count:])

@@ -97,7 +97,7 @@ class _Equations:
             return values[0]
         if operation.op in _ARITHMETIC:
             emit = getattr(self.code.builder, _ARITHMETIC[operation.op])
-            return emit(*values, name=name, flags=("contract",))  # type: ignore[no-any-return]
+            return emit(*values, name=name, flags=("contract",))
         return self.frame.elementary(self.code.builder, operation.op, *values, result=name)
 
     # ------------------------------------------------------------------ stores

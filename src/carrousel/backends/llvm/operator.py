@@ -1,7 +1,7 @@
 """The kernels as an operator of torch: `carrousel::sequence`, with a fake and an autograd registration.
 
-One layer in one direction is one call. The gradient is the derived adjoint's kernel; where a gradient of the gradient is
-asked for (`create_graph=True`), the reference backend computes it, differentiably.
+One layer in one direction is one call. The gradient is the derived adjoint's kernel; where a gradient of the gradient
+is asked for (`create_graph=True`), the reference backend computes it, differentiably.
 """
 
 from collections.abc import Sequence
@@ -136,10 +136,9 @@ class _Differentiable(torch.autograd.Function):
         loss = (gradients[0], list(gradients[1:states]), list(gradients[states:]))
         given = [gradient for gradient in gradients if gradient is not None]
         found = _dispatched(given, _sequence_backward, _BACKWARD, *problem, list(saved), *loss, wants_x)
-        if not wants_x:
-            found.insert(0, None)
-        found += [None] * (1 + sum(counts) - len(found))
-        return None, None, None, found[0], None, None, *found[1:]
+        dx = found.pop(0) if wants_x else None
+        rest_is_none = [None] * (sum(counts) - len(found))
+        return None, None, None, dx, None, None, *found, *rest_is_none
 
 
 def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
@@ -172,14 +171,14 @@ def _through_reference(
         call.reverse,
         [(name, units[definition.size.get(name, HIDDEN)]) for name in call.traced],
     )
-    results = (output, *finals, *traces)
+    results = [output, *finals, *traces]
     if call.nets:
-        results = tuple(gather(t, call.nets[1]) for t in results)
+        results = [gather(result, call.nets[1]) for result in results]
     pairs = [(o, g) for o, g in zip(results, gradients, strict=True) if g is not None and o.requires_grad]
     wanted = [k for k, t in enumerate(flat) if t is not None and t.requires_grad]
     found = torch.autograd.grad(
         [o for o, _ in pairs],
-        [flat[k] for k in wanted],  # type: ignore[misc]
+        [t for t in flat if t is not None and t.requires_grad],
         [g for _, g in pairs],
         create_graph=True,
         allow_unused=True,

@@ -1,4 +1,4 @@
-"""Weights in the order in which the tile reads them: panel by panel, for each k the registers of all sums side by side."""
+"""Weights in the order in which the tile reads them: by panel, for each k the registers of all sums side by side."""
 
 from llvmlite import ir
 
@@ -16,7 +16,7 @@ def packed_size(frame: Frame, code: Code, sweep: Sweep) -> Value:
 
 
 def write_packing(frame: Frame) -> Code:
-    """Write the function `(arguments, thread, threads)` that packs everything; each thread packs its share of panels."""
+    """Write the function `(arguments, thread, threads)` that packs everything; each thread its share of panels."""
     layout = frame.layout
     gather = {contiguous: _gather(frame, contiguous) for contiguous in (True, False)}
     add = _add_vector(frame)

@@ -20,7 +20,7 @@ _INT, _NULL = ir.IntType(32), ir.Constant(PTR, None)
 
 
 def write_sequence(frame: Frame) -> None:
-    """Write everything: the exported functions `sequence(arguments, thread, threads)` and `sequence_team(arguments)`."""
+    """Write everything; what is called is `sequence(arguments, thread, threads)` or `sequence_team(arguments)`."""
     layout = frame.layout
     pack = write_packing(frame)
     scan = _write_scan(frame)
@@ -182,7 +182,7 @@ def _write_steps(frame: Frame) -> Code:
 
 
 def _write_projection(frame: Frame) -> Code:
-    """Write the products around the walk for a block of steps: W @ x before it, backward the gradient of x behind it."""
+    """Write the products around the walk for a block of steps: W @ x before it; backward, the gradient of x behind."""
     layout = frame.layout
     integers = ("net", "first_row", "last_row", "start", "stop", "thread", "threads")
     code = frame.function("project", *integers, pointers=("table", "columns"))

@@ -148,15 +148,16 @@ def check(signature: Signature) -> None:
             f"{where} - got {len(signature.shapes)} tensors, the first of shape {tuple(signature.shapes[0])}, expected "
             f"{len(wanted)} and (time, batch, input) - call it through a layer"
         )
-    for (name, shape, kind), *found in zip(wanted, signature.shapes, signature.dtypes, signature.on_cpu, strict=True):
-        if not found[2]:
+    found = zip(signature.shapes, signature.dtypes, signature.on_cpu, strict=True)
+    for (name, shape, kind), (own_shape, own_dtype, is_on_cpu) in zip(wanted, found, strict=True):
+        if not is_on_cpu:
             raise BackendError(
                 f"{where} - backend 'llvm' computes on the CPU, {name} is elsewhere - move it with .cpu()"
             )
-        if found[1] != (kind or dtype):
-            raise DtypeError(f"{where} - {name} is {found[1]}, expected {kind or dtype} - convert it with .to()")
-        if tuple(found[0]) != shape:
-            raise InputShapeError(f"{where} - {name} has shape {tuple(found[0])}, expected {shape} - check its axes")
+        if own_dtype != (kind or dtype):
+            raise DtypeError(f"{where} - {name} is {own_dtype}, expected {kind or dtype} - convert it with .to()")
+        if tuple(own_shape) != shape:
+            raise InputShapeError(f"{where} - {name} has shape {tuple(own_shape)}, expected {shape} - check its axes")
 
 
 def _wanted(signature: Signature) -> Iterator[tuple[str, Shape, torch.dtype | None]]:

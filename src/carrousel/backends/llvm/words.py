@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 
@@ -14,8 +15,9 @@ I64 = ir.IntType(64)
 PTR = ir.PointerType()
 VOID = ir.VoidType()
 
-Value = ir.Value
-Int = ir.Value | int
+#: An llvmlite value, which has no types that a checker knows; and one that may still be a plain number.
+Value: TypeAlias = Any
+Int: TypeAlias = Any
 
 
 def constant(value: Int) -> Value:
