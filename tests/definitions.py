@@ -245,6 +245,15 @@ RULES = {
         c = sigmoid(b.c) + mean(tanh(b.h)) + mean(c_prev)
         """,
     ),
+    "an adjoint that is read behind its next value": (
+        "x, h_prev, c_prev, n_prev, W, R",
+        """
+        q = sigmoid(W.q @ x + R.q @ h_prev)
+        n = q
+        c = c_prev / 2 + tanh(R.c @ q)
+        h = h_prev / 2 + tanh(h_prev * c)
+        """,
+    ),
     "means of states and of means": (
         "x, h_prev, c_prev, W",
         """

@@ -1,6 +1,6 @@
 """From equations to programs: which products share an accumulator, and what runs together."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sympy
 
@@ -63,10 +63,9 @@ def backward_program(adjoint: Adjoint, traced: Collection[str] = ()) -> Program:
     rebound = {*adjoint.inputs}
     wanted = [d for m in adjoint.matrices for d, _ in m.terms] + [d for s in fused.sums for d, _ in s.terms]
     wanted += [*vectors.values(), *(operand for _, operand in fused.means)]
-    stages = (
-        *_stored_inputs([n for n in wanted if n in rebound and not _binds(equations, n)], sizes),
-        *_stages(equations, fused, sizes, rebound),
-    )
+    stages = _stages(equations, fused, sizes, rebound)
+    stored = [n for n in wanted if n in rebound and not _binds(equations, n)]
+    stages = (*_stored_inputs([*stored, *_overwritten(stages, adjoint.inputs)], sizes), *stages)
     outers = tuple(Outer(f"{m.group}.{m.gate}", m.terms) for m in adjoint.matrices)
     products = sorted(inputs.free_symbols, key=lambda s: adjoint.order[s.name])
     input_terms = tuple((_matrix(adjoint.opaque[s]), adjoint.opaque[s].operand) for s in products)
@@ -80,6 +79,19 @@ def _plain(name: str, names: Mapping[sympy.Symbol, sympy.Symbol]) -> str:
 
 def _binds(equations: Equations, name: str) -> bool:
     return any(str(s) == name for s, _ in equations)
+
+
+def _overwritten(stages: Sequence[Stage], arriving: Iterable[str]) -> list[str]:
+    """Adjoints of states that are first read behind the stage that puts the next ones in their place."""
+
+    def first(found: Iterable[bool]) -> int:
+        return next((k for k, here in enumerate(found) if here), len(stages))
+
+    return [
+        name
+        for name in arriving
+        if first(f"{name}_prev" in s.defined for s in stages) < first(name in s.read for s in stages) < len(stages)
+    ]
 
 
 def _stored_inputs(names: Iterable[str], sizes: Mapping[str, str]) -> tuple[Stage, ...]:

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -135,14 +134,17 @@ class Layers(GatesBesideWeights):
 
     def _stacked(self, layer: int, reverse: bool) -> dict[str, Tensor]:
         """Group -> stacked parameter of one layer and direction."""
-        found, own = {}, self._parameters
+        found = {}
         for group, name in self._names[layer, reverse]:
-            parameter = own.get(name)
-            if parameter is None:  # one that is no parameter now, as under parametrizations, or that is left out
-                parameter = getattr(self, name, None)
+            parameter = self._parameter(name)
             if parameter is not None:
                 found[group] = parameter
         return found
+
+    def _parameter(self, name: str) -> Tensor | None:
+        """A parameter, or what took its place, as parametrizations do; None for one that is left out."""
+        found = self._parameters.get(name)
+        return getattr(self, name, None) if found is None else found
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
@@ -226,7 +228,8 @@ class Layers(GatesBesideWeights):
 
     @property
     def _dtype(self) -> torch.dtype:
-        first: Tensor = getattr(self, self._all_weights[0][0])
+        first = self._parameter(self._all_weights[0][0])
+        assert first is not None
         return first.dtype
 
     @property
@@ -287,17 +290,18 @@ class Layers(GatesBesideWeights):
 
     def _fresh(self, x: Tensor, k: int, *rows: int) -> tuple[Tensor, ...]:
         """The states before the first step of one layer and direction, each (*rows, size)."""
-        fresh = []
+        made: dict[tuple[float, int], Tensor] = {}
+        states = []
         for state, value in self._layout.cell.initial.items():
-            shape = (*rows, self._layout.state_size(state))
+            size = self._layout.state_size(state)
             learned: Tensor | None = getattr(self, f"initial_{state}", None) if self.learn_initial_state else None
-            if learned is None:
-                fresh.append(x.new_full(shape, value))
-            elif self._nets:  # (net, layer, size)
-                fresh.append(learned[:, k].unsqueeze(1).expand(-1, *shape[1:]))
-            else:
-                fresh.append(learned[k].expand(shape))
-        return tuple(fresh)
+            if learned is not None:  # ([net,] layer, size)
+                states.append(learned.select(-2, k).unsqueeze(-2).expand(*rows, size))
+                continue
+            if (value, size) not in made:
+                made[value, size] = x.new_full((*rows, size), value)
+            states.append(made[value, size])
+        return tuple(states)
 
     # ------------------------------------------------------------------ backends
 
@@ -388,7 +392,7 @@ class Layers(GatesBesideWeights):
         call = self._call(x, given, lengths.to(x.device), None, (), self._step_inputs({}, x))
         order, back = packed.sorted_indices, packed.unsorted_indices
         if order is not None and call.states is not None:
-            call = replace(call, states=tuple(s.index_select(1, order) for s in call.states))
+            call = call._replace(states=tuple(s.index_select(1, order) for s in call.states))
         output, states, _ = self._run(call)
         if back is not None:
             states = tuple(s.index_select(1, back) for s in states)

@@ -1,7 +1,7 @@
 """All layers and directions of a call, one sequence kernel after the other."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,8 +18,7 @@ __all__ = ["Call", "run_layers"]
 Fresh = Callable[..., tuple[Tensor, ...]]
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What one forward call asks for.
 
     Attributes:
@@ -68,8 +67,7 @@ def run_layers(
     """
     cell = layout.cell
     kernels, traced = backends.get(backend), [(name, layout.kernel_size(name)) for name in call.traced]
-    x, traces = call.x, dict[str, Tensor]()
-    finals: list[tuple[Tensor, ...]] = []
+    x, traces, finals = call.x, {}, []
     for layer in range(num_layers):
         if layer and between:
             x = _dropped(x, between, call.lengths)
@@ -85,7 +83,7 @@ def run_layers(
             for name, values in zip(call.traced, layout.from_kernel(call.traced, seen), strict=True):
                 traces[name + suffix(layer, reverse)] = values
         x = torch.cat(outputs, dim=-1) if bidirectional else outputs[0]
-    if len(finals) == 1:
+    if len(finals) == 1 and len(x):  # without steps they are the states that were given
         return x, tuple([state.unsqueeze(0) for state in finals[0]]), traces
     return x, tuple(map(torch.stack, zip(*finals, strict=True))), traces
 
@@ -96,7 +94,7 @@ def _start(call: Call, layout: Layout, k: int) -> tuple[tuple[Tensor, ...], Rows
     states = call.fresh(k, *rows) if call.states is None else tuple([state[k] for state in call.states])
     if call.lengths is None and call.resets is None:
         return layout.to_kernel(names, states), EVERY_STEP
-    fresh = layout.to_kernel(names, call.fresh(k, *[1] * len(rows)))
+    fresh = layout.to_kernel(names, call.fresh(k, *rows[:-1], 1))
     return layout.to_kernel(names, states), Rows(call.lengths, call.resets, fresh)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from carrousel.calculus.notation import INPUT, OUTPUT, Group
+from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Group
 from carrousel.cell import Cell
 from carrousel.errors import OptionError
 from carrousel.transforms import PROJECTION
@@ -115,9 +115,13 @@ class Layout:
 
     def state_size(self, state: str) -> int:
         """Return the size of a state as the user sees it: a shared gate has one value per block."""
-        if state in self.cell.shared:
-            return self.blocks
-        return self.proj_size if self.cell.definition.size[state] == OUTPUT else self.hidden_size
+        return self._state_sizes[state]
+
+    @functools.cached_property
+    def _state_sizes(self) -> dict[str, int]:
+        known = {HIDDEN: self.hidden_size, OUTPUT: self.proj_size}
+        sizes = {state: known[size] for state, size in self.cell.definition.size.items()}
+        return sizes | {state: self.blocks for state in self.cell.shared if state in sizes}
 
     def kernel_size(self, quantity: str) -> int:
         """Return the size of a quantity inside the kernel, where a shared gate is repeated for each memory cell."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import carrousel
-from calls import HERE, Shape, assert_as_accurate_as_torch, assert_right, draw, errors, results
+from calls import HERE, Shape, assert_as_accurate_as_torch, assert_right, draw, errors, results, worst
 from carrousel import cells
 from carrousel.backends.llvm.target import VARIABLE
 from carrousel.cell import Cell
@@ -56,8 +56,8 @@ def test_float64(name: str, isa: str, shape: Shape, monkeypatch: pytest.MonkeyPa
         assert_right(call, tolerance="kernels")
 
 
-# "slstm zoneout" is drawn with normalisers near zero, and its quotients have no digits left
-@over([*(n for n in TRANSFORMED if n != "slstm zoneout"), "layer normalisation of every gate", "two stages"])
+# left out: "slstm zoneout" is drawn with normalisers near zero, and its quotients have no digits left
+@over(["layer normalisation of every gate", "two stages", *(n for n in TRANSFORMED if n != "slstm zoneout")])
 def test_float32(name: str, isa: str, shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, isa)
     assert_as_accurate_as_torch(CELLS[name](), replace(shape, time=9, lengths="some", resets=True))
@@ -70,7 +70,7 @@ def test_inference(name: str, isa: str, shape: Shape, monkeypatch: pytest.Monkey
     call = draw(CELLS[name](), replace(shape, time=5, lengths="some", resets=True))
     with torch.no_grad():
         got, truth = results(call, "llvm"), results(call, "eager")
-    assert max(float(e.max()) for e in errors(got, truth).values() if e.numel()) <= TOLERANCES["kernels"].atol
+    assert worst(errors(got, truth)) <= TOLERANCES["kernels"].atol
 
 
 def test_every_function_is_in_some_cell() -> None:

@@ -6,12 +6,14 @@ equations, evaluated on the tile's registers), `scan` (the walk over time), `gra
 `target` and `kernel` turn the text into machine code, `call` and `operator` bring tensors to it.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from carrousel.backends.llvm import operator
+from carrousel.backends.llvm.elementary import NAMES
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
 from carrousel.backends.llvm.nets import gather, spread, suits
 from carrousel.backends.llvm.plan import lanes_for
@@ -19,6 +21,7 @@ from carrousel.backends.llvm.target import host
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import Definition
 from carrousel.errors import UnknownNameError
+from carrousel.functions import Function
 
 __all__ = ["compile_kernel", "refusals", "run", "source"]
 
@@ -70,7 +73,7 @@ def compile_kernel(text: str) -> bytes:
 
 def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[str]:
     """Return why a call can not be done."""
-    reasons = []
+    reasons = list(_unknown_functions(definition))
     if x.device.type != "cpu":
         reasons.append(f"a tensor on {x.device.type}")
     if x.dtype not in _DTYPES:
@@ -84,6 +87,13 @@ def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[s
     if torch.jit.is_tracing() or torch.compiler.is_exporting():  # what leaves Python has torch's own operators only
         reasons.append("exports")
     return reasons
+
+
+@functools.cache
+def _unknown_functions(definition: Definition) -> tuple[str, ...]:
+    """Functions of a cell that `elementary` has no vector form of."""
+    used = [value for value in definition.constants.values() if isinstance(value, Function) and not value.is_reduction]
+    return tuple(f"the function {function.name}" for function in used if function.name not in NAMES)
 
 
 def run(

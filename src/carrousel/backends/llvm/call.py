@@ -17,28 +17,30 @@ from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT
 
 __all__ = ["Forward", "Gradients", "backward", "forward", "saved_shapes"]
 
-_CPU = torch.device("cpu")
+#: New memory in the shape of a tensor, for a result or for the time of a call; tests surround it with guards.
+memory = torch.empty_like
 
 
-def memory(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """New memory, for a result or for the time of a call; tests fill it with NaN."""
-    return torch.empty(shape, dtype=dtype, device=_CPU)
+def lend(plan: Plan) -> tuple[Tensor, list[int]]:
+    """Return memory for the time of a call, and the addresses of its pieces."""
+    scratch = memory(plan.scratch)
+    start = scratch.data_ptr()
+    return scratch, [start + offset for offset in plan.offsets]
 
 
 def _run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
     """Fill in the addresses, those of `tensors` in the order of the plan, and call the kernel."""
-    words, place = plan.words[:], plan.place
+    words, first = plan.words[:], plan.place["x"]
     if x.stride(-1) != 1 and x.shape[-1] != 1:
         x = x.contiguous()
-    first = place["x"]
-    words[first], words[first + 1], words[first + 3] = x.data_ptr(), x.stride(0), x.stride(-2)
-    words[first + 2] = x.stride(1) if x.dim() == 4 else 0
-    for k, tensor in zip(plan.addresses, tensors, strict=False):
-        words[k] = tensor.data_ptr()
-    scratch = memory((plan.scratch,), plan.dtype)
-    start = scratch.data_ptr()
-    for k, offset in plan.pieces:
-        words[k] = start + offset
+    strides = x.stride()
+    words[first], words[first + 1], words[first + 3] = x.data_ptr(), strides[0], strides[-2]
+    words[first + 2] = strides[1] if len(strides) == 4 else 0
+    for k, address in zip(plan.addresses, map(Tensor.data_ptr, tensors), strict=False):
+        words[k] = address
+    _scratch, addresses = lend(plan)
+    for k, address in zip(plan.pieces, addresses, strict=True):
+        words[k] = address
     address, _ = words.buffer_info()
     if plan.threads == 1:
         plan.kernel.call(address, 0, 1)
@@ -112,10 +114,10 @@ def forward(problem: Problem, keep: bool) -> Forward:
         keep: whether the backward will follow.
     """
     plan = plan_for(signature_of(problem, "forward", keep))
-    dtype, sizes = plan.dtype, plan.state_sizes
-    histories = [memory(shape, dtype) for shape in plan.histories]
-    finals = [memory(shape, dtype) for shape in plan.finals]
-    kept = memory(plan.kept, dtype) if plan.layout.kept else None
+    sizes = plan.state_sizes
+    histories = list(map(memory, plan.histories))
+    finals = list(map(memory, plan.finals))
+    kept = memory(plan.kept) if plan.layout.kept else None
     if problem.lengths is not None:
         histories[0].zero_()
         if kept is not None and problem.traced:
@@ -124,14 +126,15 @@ def forward(problem: Problem, keep: bool) -> Forward:
         finals = [state.clone(memory_format=torch.contiguous_format) for state in problem.states]
     else:
         _run(plan, problem.x, [*_given(plan, problem), *histories, *finals, *([] if kept is None else [kept])])
-        finals = [_cut(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
+        if plan.pads:
+            finals = [_cut(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
     output = _cut(plan, histories[0], sizes[0])
     traces = [_part(plan, kept, plan.layout.kept, name) for name in problem.traced] if kept is not None else []
     if not keep:
         return Forward(output, finals, traces, [])
     if output is histories[0]:  # nothing is padded: the backward finds the history in the output
-        histories[0] = memory((0,), dtype)
-    return Forward(output, finals, traces, [*histories, memory((0,), dtype) if kept is None else kept])
+        histories[0] = memory(plan.nothing)
+    return Forward(output, finals, traces, [*histories, memory(plan.nothing) if kept is None else kept])
 
 
 def saved_shapes(problem: Problem) -> list[Shape]:
@@ -180,19 +183,19 @@ def backward(
     """
     plan = plan_for(signature_of(problem, "backward", True))
     layout, sizes = plan.layout, plan.state_sizes
-    carries = [_carry(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
-    fresh = [torch.zeros_like(carry) for carry in carries] if problem.resets is not None else []
+    carries = [_carry(plan, *final) for final in zip(finals, plan.finals, sizes, strict=True)]
+    fresh = list(map(torch.zeros_like, carries)) if problem.resets is not None else []
     parameters = [
-        _new(plan, parameter.shape, zeros=not is_stored_once)
-        for parameter, is_stored_once in zip(problem.parameters, plan.is_stored_once, strict=True)
+        (memory if is_stored_once else torch.zeros_like)(like)
+        for like, is_stored_once in zip(plan.parameters, plan.is_stored_once, strict=True)
     ]
     skips = problem.lengths is not None or plan.is_empty  # steps that no kernel writes
-    adjoints = _new(plan, plan.adjoints, zeros=skips) if plan.keeps_adjoints else None
-    dx = _new(plan, plan.dx, zeros=skips or not layout.projections) if wants_x else None
+    adjoints = (torch.zeros_like if skips else memory)(plan.adjoints) if plan.keeps_adjoints else None
+    dx = (torch.zeros_like if skips or not layout.projections else memory)(plan.dx) if wants_x else None
     if not plan.is_empty:
         tensors = [*_given(plan, problem), *saved[: len(sizes)], *([saved[-1]] if layout.kept else [])]
         tensors += [_seeds(plan, problem.traced, traces)] if layout.seeds else []
-        tensors += [_new(plan, plan.histories[0], zeros=True) if output is None else _padded(plan, output, sizes[0])]
+        tensors += [torch.zeros_like(plan.histories[0]) if output is None else _padded(plan, output, sizes[0])]
         tensors += [*carries, *fresh, *parameters]
         _run(plan, problem.x, tensors + [t for t in (adjoints, dx) if t is not None])
     return Gradients(
@@ -207,30 +210,29 @@ def backward(
     )
 
 
-def _carry(plan: Plan, final: Tensor | None, size: str) -> Tensor:
+def _carry(plan: Plan, final: Tensor | None, like: Tensor, size: str) -> Tensor:
     """The loss's derivative by a state, which the kernel carries from step to step: memory of its own."""
     if final is None:
-        return _new(plan, (*plan.rows, plan.extents.width(size)), zeros=True)
+        return torch.zeros_like(like)
     padded = _padded(plan, final, size)
     return padded.clone() if padded is final else padded
 
 
-def _new(plan: Plan, shape: Shape, zeros: bool) -> Tensor:
-    """New memory, cleared where the kernel does not write all of it."""
-    return torch.zeros(shape, dtype=plan.dtype, device=_CPU) if zeros else memory(shape, plan.dtype)
+def _zeros(plan: Plan, size: str) -> Tensor:
+    """Zeros for every step."""
+    return torch.zeros((plan.time, *plan.rows, plan.units[size]), dtype=plan.dtype, device="cpu")
 
 
 def _seeds(plan: Plan, traced: Sequence[str], traces: Sequence[Tensor | None]) -> Tensor:
     """The loss's derivatives by the traced quantities, as a record."""
     seeds = {}
     for name, trace in zip(traced, traces, strict=True):
-        shape = (plan.time, *plan.rows, plan.units[plan.layout.size(name)])
-        seeds[f"seed_{name}"] = _new(plan, shape, zeros=True) if trace is None else trace
+        seeds[f"seed_{name}"] = _zeros(plan, plan.layout.size(name)) if trace is None else trace
     return _record(plan, plan.layout.seeds, seeds)
 
 
 def _of_step_input(plan: Plan, adjoints: Tensor | None, name: str) -> Tensor:
     """The loss's derivative by an input per step."""
     if adjoints is None or f"d{name}" not in plan.layout.adjoints:
-        return _new(plan, (plan.time, *plan.rows, plan.units[HIDDEN]), zeros=True)
+        return _zeros(plan, HIDDEN)
     return _part(plan, adjoints, plan.layout.adjoints, f"d{name}")

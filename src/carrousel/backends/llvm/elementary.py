@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
-__all__ = ["Elementary"]
+__all__ = ["NAMES", "Elementary"]
 
 
 @dataclass(frozen=True)
@@ -353,6 +353,7 @@ _INSTRUCTIONS: dict[str, Callable[..., _Lanes]] = {
     "clip": lambda a, low, high: a.at_least(low).at_most(high),
     "stop_gradient": lambda a: a,
 }
+NAMES = frozenset({*_FORMULAS, *_INSTRUCTIONS})
 
 
 class Elementary:

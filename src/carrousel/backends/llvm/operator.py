@@ -141,6 +141,10 @@ class _Differentiable(torch.autograd.Function):
         return None, None, None, dx, None, None, *found, *rest_is_none
 
 
+#: `apply` without its look for wrappers of torch.func, which never come here.
+_apply = super(torch.autograd.Function, _Differentiable).apply
+
+
 def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]:
     """A flat list as states, parameters, step inputs and fresh states."""
     lists, start = [], 0
@@ -213,7 +217,7 @@ def sequence(
     if not keep and torch.is_grad_enabled() and torch._C._any_requires_grad(x, *tensors):
         counts = (len(states), len(parameters), len(step_inputs), len(fresh))
         rest = (reverse, traced, nets)
-        return list(_Differentiable.apply(cell, counts, rest, x, lengths, resets, *tensors))
+        return list(_apply(cell, counts, rest, x, lengths, resets, *tensors))
     problem = (cell, x, states, parameters, step_inputs, fresh, lengths, resets, reverse, traced, nets)
     return _dispatched([x, *tensors], _sequence, _SEQUENCE, *problem, keep)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
 from carrousel.backends.llvm.kernel import Variant, kernel
@@ -113,8 +114,9 @@ class Plan:
         words: its block of arguments, without addresses.
         place: argument -> its place in the block.
         addresses: the places of the tensors that a call gives, in the order in which it gives them.
-        pieces: (place, offset in bytes) of everything in scratch memory.
-        scratch: elements of the scratch memory.
+        pieces: the places of what lies in scratch memory.
+        offsets: where it lies there, in bytes.
+        scratch: a tensor of its size.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -148,25 +150,33 @@ class Plan:
         own = self.batch if self.split else -(-self.groups * self.batch // self.threads)
         self.block = max(1, min(self.time, ROWS_AT_ONCE // max(1, min(own, self.batch))))
         self.addresses = [self.place[name] for name in self._given()]
-        self.pieces, self.scratch = self._pieces()
+        self._lay_out_scratch()
         self.words = self._words()
 
     def _shapes(self) -> None:
-        """The shapes of what a call allocates, and what it pads."""
+        """What a call allocates, as tensors of these shapes without memory, and what it pads."""
         extents, layout, steps = self.extents, self.layout, (self.time, *self.rows)
         self.units = {size: units * (extents.lanes if extents.nets else 1) for size, units in extents.units.items()}
         self.missing = {size: extents.width(size) - units for size, units in self.units.items()}
+        self.pads = any(self.missing.values())
         self.state_sizes = [self.definition.size[state] for state in self.definition.states]
         widths = [extents.width(size) for size in self.state_sizes]
         kept = widths if self.signature.keep else widths[:1]
-        self.histories = [(*steps, width) for width in kept]
-        self.finals = [(*self.rows, width) for width in widths]
-        self.kept = (*steps, extents.record(layout.kept))
-        self.adjoints = (*steps, extents.record(layout.adjoints))
-        self.dx = (*steps, extents.width(INPUT))
+        self.histories = [self._like(*steps, width) for width in kept]
+        self.finals = [self._like(*self.rows, width) for width in widths]
+        self.kept = self._like(*steps, extents.record(layout.kept))
+        self.adjoints = self._like(*steps, extents.record(layout.adjoints))
+        self.dx = self._like(*steps, extents.width(INPUT))
+        self.parameters = [self._like(*shape) for shape in self.signature.parameters]
+        self.nothing = self._like(0)
         self.keeps_adjoints = bool(layout.adjoints and self.definition.step_inputs)
         once = stored_once(layout) if layout.is_backward and not self.is_empty else ()
         self.is_stored_once = [group.name in once for group in self.definition.groups]
+
+    def _like(self, *shape: int) -> Tensor:
+        """A tensor of one element in every place."""
+        with torch.inference_mode(False):
+            return torch.empty(1, dtype=self.dtype, device="cpu").expand(shape)
 
     def _threads(self) -> tuple[int, bool]:
         """How many threads, and whether they share the units of a row instead of sharing out the rows."""
@@ -243,14 +253,15 @@ class Plan:
         words = BLOCK * max((1 + len(job.parts) for job in jobs), default=1)
         return {"gradient_columns": columns, "gradient_size": sums, "gradient_words": words}
 
-    def _pieces(self) -> tuple[list[tuple[int, int]], int]:
+    def _lay_out_scratch(self) -> None:
         """Lay out the scratch memory, one piece behind the other."""
-        bytes_each, pieces, end = self.dtype.itemsize, [], 0
+        self.pieces, self.offsets, end = [], [], 0
         for name, elements in self._scratch().items():
             is_table = name in ("table", "gradient_rows")
-            pieces.append((self.place[name], end))
-            end += -(-elements * (8 if is_table else bytes_each) // LINE) * LINE
-        return pieces, end // bytes_each
+            self.pieces.append(self.place[name])
+            self.offsets.append(end)
+            end += -(-elements * (8 if is_table else self.dtype.itemsize) // LINE) * LINE
+        self.scratch = self._like(end // self.dtype.itemsize)
 
     def _scratch(self) -> dict[str, int]:
         """Argument -> elements that it needs for the time of the call."""
@@ -277,7 +288,7 @@ class Plan:
             sizes["gradient_panel"] = self.threads * REGISTERS * BLOCK * extents.lanes
             sizes["gradient_sums"] = (self.threads if self.groups >= self.threads else 1) * needed["gradient_size"]
             if layout.adjoints and not self.keeps_adjoints:
-                sizes["adjoints"] = math.prod(self.adjoints)
+                sizes["adjoints"] = self.adjoints.numel()
         elif not self.signature.keep:
             for state in self.definition.states[1:]:
                 sizes[f"history.{state}"] = 2 * rows * extents.width(self.definition.size[state])
