@@ -221,7 +221,7 @@ class Cell:
                         + (did_you_mean(name, self.traceable) or " name one of them")
                     )
             compile_kernel = None if backend == "torch" else getattr(backends.get(backend), "compile_kernel", None)
-            if compile_kernel is None:
+            if compile_kernel is None or backend != backends.REFERENCE:  # the others' kernels are sequences
                 raise BackendError(
                     f"backend {backend!r} - it has no step as a function on tensors - backend 'eager' has one"
                 )

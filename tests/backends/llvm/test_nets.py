@@ -38,8 +38,8 @@ class Run:
         steps = {name: normal(TIME, batch, hidden).sigmoid() for name in cell.definition.step_inputs}
         self.leaves |= steps
         self.steps = tuple(steps)
-        both = [normal(TIME, batch, 2 * hidden) for _ in (0, *traced)]
-        self.weights = [both[0], *(normal(2, batch, hidden) for _ in cell.states), *both[1:]]
+        self.weights = [normal(TIME, batch, 2 * hidden), *(normal(2, batch, hidden) for _ in cell.states)]
+        self.weights += [normal(TIME, batch, hidden) for _ in 2 * traced]
 
     def of(self, layer: torch.nn.Module, net: int | slice, twice: bool = False) -> dict[str, Tensor]:
         """All results and gradients of a layer, on the numbers of one net or of all."""

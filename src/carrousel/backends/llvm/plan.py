@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
-from carrousel.backends.llvm.kernel import Variant, kernel
+from carrousel.backends.llvm.kernel import Variant, kernel, layout_of
 from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record
 from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
 from carrousel.backends.llvm.target import Isa, host
@@ -128,7 +128,9 @@ class Plan:
         self.rows = tuple(rows)
         self.groups, self.batch = (1, *rows)[-2:]
         self.is_empty = not self.time * self.groups * self.batch
-        wide = tuple(size for size in extents.units if extents.panels(size) and extents.panels(size) % 4 == 0)
+        layout = layout_of(definition, signature.direction, signature.keep, signature.traced)
+        alone = {sweep.size for sweep in layout.packed if len(sweep.sums) == 1}
+        wide = tuple(size for size in sorted(alone) if extents.panels(size) and extents.panels(size) % 4 == 0)
         self.kernel = kernel(
             definition,
             Variant(
