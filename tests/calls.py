@@ -120,26 +120,27 @@ def results(call: Call, backend: str = "llvm", dtype: torch.dtype = torch.float6
     return {name: value.detach().double() for name, value in found.items()}
 
 
-def _largest(value: Tensor) -> float:
-    finite = value[value.isfinite()]
-    return float(finite.abs().max()) if finite.numel() else 0.0
-
-
-def errors(got: dict[str, Tensor], truth: dict[str, Tensor]) -> dict[str, Tensor]:
+def errors(got: dict[str, Tensor], truth: dict[str, Tensor], least: float = 0.1) -> dict[str, Tensor]:
     """The differences of all values, in parts of their result's largest value; what is not finite must be equal.
 
-    A result that is zero but for its terms' rounding is measured by a thousandth of the largest value of all.
+    Args:
+        got: the results.
+        truth: what they should be.
+        least: a result whose own values are small is measured by this part of the largest of its kind: of the results,
+            or of the gradients.
     """
     assert got.keys() == truth.keys()
-    largest = {name: _largest(value) for name, value in truth.items()}
-    least = 1e-3 * max(largest.values()) or 1.0
+    largest = {
+        name: float(value.nan_to_num(0, 0, 0).abs().amax()) if value.numel() else 0.0 for name, value in truth.items()
+    }
     found = {}
     for name, value in truth.items():
         assert got[name].shape == value.shape, name
         finite = value.isfinite()
         assert torch.equal(got[name].isfinite(), finite), f"{name}: {got[name]}\n{value}"
         assert torch.equal(got[name][~finite].nan_to_num(nan=0.5), value[~finite].nan_to_num(nan=0.5)), name
-        found[name] = (got[name] - value)[finite].abs() / max(largest[name], least)
+        alike = [v for n, v in largest.items() if n.startswith("gradient") == name.startswith("gradient")]
+        found[name] = (got[name] - value)[finite].abs() / (max(largest[name], least * max(alike)) or 1.0)
     return found
 
 
@@ -167,5 +168,6 @@ def assert_as_accurate_as_torch(cell: Cell, shape: Shape, times: float = 1.5, to
         runs.append((results(call, "eager"), *float32))
     sides = zip(*runs, strict=True)
     truth, ours, theirs = ({name: torch.cat([r[name].flatten() for r in side]) for name in side[0]} for side in sides)
-    error, allowed = worst(errors(ours, truth)), times * worst(errors(theirs, truth)) + TOLERANCES[tolerance].atol
+    error, their_error = (worst(errors(side, truth, least=1)) for side in (ours, theirs))
+    allowed = times * their_error + TOLERANCES[tolerance].atol
     assert error <= allowed, f"{shape}: {error} > {allowed}\n{cell.definition.text}"

@@ -199,10 +199,9 @@ def results(function, layer: carrousel.Recurrent, case: Case, given: Results, le
     finite = [v for name, v in found.items() if not math.isinf(layer.cell.initial.get(name.removeprefix("final "), 0))]
     weights = [torch.linspace(-1, 1, v.numel()).to(case["dtype"]).to(v.dtype).view_as(v) for v in finite]
     leaves = {**given, **dict(layer.named_parameters())}
-    read = [(value, weight) for value, weight in zip(finite, weights, strict=True) if value.requires_grad]
-    gradients = torch.autograd.grad(
-        *zip(*read, strict=True), inputs=list(leaves.values()), allow_unused=True, materialize_grads=True
-    )
+    loss = sum((value * weight).sum() for value, weight in zip(finite, weights, strict=True))
+    loss = loss + 0 * sum(leaf.sum() for leaf in leaves.values())  # rows of no steps read nothing
+    gradients = torch.autograd.grad(loss, list(leaves.values()))
     found |= {f"gradient of {name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
     return {name: value.detach().double() for name, value in found.items()}
 
@@ -224,15 +223,15 @@ def compared(case: Case, seed: int) -> list[Results]:
 def test_agreement(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, case["isa"])
     draws = [compared(case, seed=0)]
-    tolerance, allowed = TOLERANCES[str(case["dtype"]).removeprefix("torch.")].atol, 0.0
-    if case["dtype"] == torch.float32 and case["backend"] in COMPILED:
-        while sum(v.numel() for draw in draws for v in draw[0].values()) < VALUES:
-            draws.append(compared(case, seed=len(draws)))
-        tolerance = TOLERANCES["as torch"].atol
-    truth, got, reference = (
-        {n: torch.stack([d[n] for d in side]) for n in side[0]} for side in zip(*draws, strict=True)
-    )
-    if tolerance == TOLERANCES["as torch"].atol:
-        allowed = 1.5 * worst(errors(reference, truth))
-    for name, error in errors(got, truth).items():
-        assert worst({name: error}) <= allowed + tolerance, f"{name}\n{got[name]}\n{truth[name]}"
+    by_torch = case["dtype"] == torch.float32 and case["backend"] in COMPILED  # the rule of DESIGN.md 8
+    while by_torch and sum(v.numel() for draw in draws for v in draw[0].values()) < VALUES:
+        draws.append(compared(case, seed=len(draws)))
+    sides = zip(*draws, strict=True)
+    truth, got, reference = ({name: torch.stack([draw[name] for draw in side]) for name in side[0]} for side in sides)
+    if by_torch:
+        allowed = 1.5 * worst(errors(reference, truth, least=1)) + TOLERANCES["as torch"].atol
+    else:
+        allowed = TOLERANCES[str(case["dtype"]).removeprefix("torch.")].atol
+    for name, error in errors(got, truth, least=1 if by_torch else 0.1).items():
+        largest = worst({name: error})
+        assert largest <= allowed, f"{name}: {largest} > {allowed}\n{got[name]}\n{truth[name]}"

@@ -9,7 +9,13 @@ from carrousel import backends
 from carrousel.calculus.notation import Definition
 from carrousel.errors import BackendError
 
-__all__ = ["compiled", "of_call", "refuse", "warn_once"]
+__all__ = ["compiled", "of_call", "prepare", "refuse", "warn_once"]
+
+
+def prepare() -> None:
+    """Load what calls need: in a call that a compiler traces it would be too late."""
+    for name in backends.before_reference():
+        backends.get(name)
 
 
 def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced: Sequence[str]) -> str | None:

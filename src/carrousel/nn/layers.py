@@ -75,6 +75,7 @@ class Layers(GatesBesideWeights):
             for layer in range(self.num_layers)
             for reverse in self._each_direction
         }
+        choice.prepare()
 
     def _register(self, device: Any, dtype: Any) -> None:
         """Make the parameters, named and ordered as PyTorch does, and the learned initial states."""

@@ -1,9 +1,8 @@
 """How parameters are named and stacked: PyTorch's names and gate order. No other file knows them."""
 
 import ast
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -49,6 +48,8 @@ class Layout:
         block_size: memory cells that share one set of the cell's shared gates (1997), 1 for none.
         bias: True, False, or the names of the gates that have one.
         stacked_nets: whether every parameter has a leading net axis (a population).
+        state_sizes: state -> its size as the user sees it: a shared gate has one value per block.
+        has_whole_stacks: whether the parameters are the kernel's stacks as they are.
     """
 
     cell: Cell
@@ -57,8 +58,21 @@ class Layout:
     block_size: int = 1
     bias: bool | tuple[str, ...] = True
     stacked_nets: bool = False
+    state_sizes: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    has_whole_stacks: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        known = {HIDDEN: self.hidden_size, OUTPUT: self.proj_size}
+        sizes = {state: known[size] for state, size in self.cell.definition.size.items()}
+        sizes |= {state: self.blocks for state in self.cell.shared if state in sizes}
+        is_whole = self.block_size == 1 and all(self.gates(group) == group.gates for group in self.cell.groups)
+        object.__setattr__(self, "state_sizes", sizes)
+        object.__setattr__(self, "has_whole_stacks", is_whole)
+        self._check_names()
+        if self.block_size > 1:
+            self._check_blocks()
+
+    def _check_names(self) -> None:
         named: dict[str, str] = {}
         for group in self.cell.groups:
             if named.setdefault(parameter_name(group.name), group.name) != group.name:
@@ -66,8 +80,8 @@ class Layout:
                     f"{self.cell.name} - the parameters of {named[parameter_name(group.name)]} and {group.name} would "
                     f"both be called {parameter_name(group.name)} - rename {group.name} in the definition"
                 )
-        if self.block_size == 1:
-            return
+
+    def _check_blocks(self) -> None:
         if not self.cell.shared:
             raise OptionError(
                 f"{self.cell.name} - block_size={self.block_size}, but its gates are not shared by blocks - "
@@ -115,13 +129,7 @@ class Layout:
 
     def state_size(self, state: str) -> int:
         """Return the size of a state as the user sees it: a shared gate has one value per block."""
-        return self._state_sizes[state]
-
-    @functools.cached_property
-    def _state_sizes(self) -> dict[str, int]:
-        known = {HIDDEN: self.hidden_size, OUTPUT: self.proj_size}
-        sizes = {state: known[size] for state, size in self.cell.definition.size.items()}
-        return sizes | {state: self.blocks for state in self.cell.shared if state in sizes}
+        return self.state_sizes[state]
 
     def kernel_size(self, quantity: str) -> int:
         """Return the size of a quantity inside the kernel, where a shared gate is repeated for each memory cell."""
@@ -188,15 +196,10 @@ class Layout:
         Returns:
             group -> ([net,] gates * hidden[, columns]), gates in the group's order; a bias that is left out is zero.
         """
-        if self._has_whole_stacks:
+        if self.has_whole_stacks:
             return parameters
         like = next(iter(parameters.values()))
         return {group.name: self._kernel_stack(group, parameters.get(group.name), like) for group in self.cell.groups}
-
-    @functools.cached_property
-    def _has_whole_stacks(self) -> bool:
-        """Whether the parameters are the kernel's stacks as they are."""
-        return self.block_size == 1 and all(self.gates(group) == group.gates for group in self.cell.groups)
 
     def _kernel_stack(self, group: Group, stack: Tensor | None, like: Tensor) -> Tensor:
         if stack is not None and self.block_size == 1 and len(self.gates(group)) == len(group.gates):

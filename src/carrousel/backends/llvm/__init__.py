@@ -96,6 +96,14 @@ def _unknown_functions(definition: Definition) -> tuple[str, ...]:
     return tuple(f"the function {function.name}" for function in used if function.name not in NAMES)
 
 
+def _is_converted(compute: torch.dtype, tensors: Sequence[Tensor]) -> bool:
+    """Whether tensors are computed in another dtype: all of half precision, or mixed ones under autocast."""
+    dtypes = [tensor.dtype for tensor in tensors]
+    if dtypes.count(compute) == len(dtypes):
+        return False
+    return dtypes.count(dtypes[0]) == len(dtypes) or torch.is_autocast_enabled("cpu")
+
+
 def run(
     definition: Definition,
     x: Tensor,
@@ -111,7 +119,7 @@ def run(
     fresh = () if rows.resets is None else rows.fresh
     weights = [parameters[group.name] for group in definition.groups]
     lists: list[Sequence[Tensor]] = [states, weights, step_inputs, fresh]
-    if dtype != compute or any(w.dtype != compute for w in weights):
+    if _is_converted(compute, [x, *states, *weights, *step_inputs]):
         x, lists = x.to(compute), [[tensor.to(compute) for tensor in part] for part in lists]
     nets = []
     if rows.lengths is None and rows.resets is None and suits(x, states):

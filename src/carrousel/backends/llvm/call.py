@@ -30,13 +30,18 @@ def lend(plan: Plan) -> tuple[Tensor, list[int]]:
 
 def _run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
     """Fill in the addresses, those of `tensors` in the order of the plan, and call the kernel."""
-    words, first = plan.words[:], plan.place["x"]
+    words, first = plan.words[:], plan.addresses[0]
     if x.stride(-1) != 1 and x.shape[-1] != 1:
         x = x.contiguous()
+    tensors = [x, *tensors]
+    addresses = list(map(Tensor.data_ptr, tensors))
+    if not all(addresses):  # the zeros that autograd makes have no memory
+        tensors = [tensor if tensor.data_ptr() else tensor.clone() for tensor in tensors]
+        x, addresses = tensors[0], list(map(Tensor.data_ptr, tensors))
     strides = x.stride()
-    words[first], words[first + 1], words[first + 3] = x.data_ptr(), strides[0], strides[-2]
+    words[first + 1], words[first + 3] = strides[0], strides[-2]
     words[first + 2] = strides[1] if len(strides) == 4 else 0
-    for k, address in zip(plan.addresses, map(Tensor.data_ptr, tensors), strict=False):
+    for k, address in zip(plan.addresses, addresses, strict=False):
         words[k] = address
     _scratch, addresses = lend(plan)
     for k, address in zip(plan.pieces, addresses, strict=True):

@@ -93,8 +93,8 @@ class _Equations:
     def _evaluate(self, operation: Operation) -> Value:
         values = [self.values[a] if isinstance(a, str) else self.code.splat(a) for a in operation.arguments]
         name = "" if operation.name.startswith("_") else operation.name
-        if operation.op == "copy":
-            return values[0]
+        if operation.op in ("copy", "stop_gradient"):
+            return self.code.named(values[0], name)
         if operation.op in _ARITHMETIC:
             emit = getattr(self.code.builder, _ARITHMETIC[operation.op])
             return emit(*values, name=name, flags=("contract",))

@@ -338,17 +338,28 @@ def _write_vector(frame: Frame, number: int, adjoint: str, parameters: list[str]
     start, stop = frame.share(code, frame.panels(code, size), a["share"], a["shares"])
     with code.loop(start, stop, name="panel") as panel:
         code.store(code.zero, code.at(sums, code.mul(panel, frame.lanes)))
-    total = code.variable(code.vector)
+    totals = [code.variable(code.vector) for _ in range(4)]  # short sums round less, and do not wait for each other
 
     def body(block: Value, table: Value, count: Value) -> None:
+        whole = code.builder.and_(count, ir.Constant(I64, -len(totals)))
         with code.loop(start, stop, name="panel") as panel:
             offset = code.add(frame.extent(code, layout.adjoints.before(adjoint)), code.mul(panel, frame.lanes))
-            code.builder.store(code.zero, total)
-            with code.loop(0, count, name="step") as step:
+
+            def add(step: Value, total: Value) -> None:
                 value = code.load(code.at(code.word(table, step, PTR), offset))
                 code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
+
+            for total in totals:
+                code.builder.store(code.zero, total)
+            with code.loop(0, whole, len(totals), "step") as step:
+                for k, total in enumerate(totals):
+                    add(code.add(step, k), total)
+            with code.loop(whole, count, name="step") as step:
+                add(step, totals[0])
+            a, b, c, d = (code.builder.load(total, typ=code.vector) for total in totals)
+            here = code.builder.fadd(code.builder.fadd(a, b), code.builder.fadd(c, d))
             address = code.at(sums, code.mul(panel, frame.lanes))
-            code.store(code.builder.fadd(code.load(address), code.builder.load(total, typ=code.vector)), address)
+            code.store(code.builder.fadd(code.load(address), here), address)
 
     _blocks(frame, code, (), body)
     for name in parameters:

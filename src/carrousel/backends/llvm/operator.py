@@ -36,6 +36,7 @@ _library.define(
 _definitions: dict[str, Definition] = {}
 
 
+@torch.compiler.assume_constant_result
 def register(definition: Definition) -> str:
     """Return the text that names a definition in the operator's arguments."""
     return _definitions.setdefault(definition.identity, definition).identity

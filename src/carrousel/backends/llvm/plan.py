@@ -194,10 +194,10 @@ class Plan:
         return threads, weights * self.dtype.itemsize >= LARGE and not means
 
     def _given(self) -> list[str]:
-        """The arguments that are tensors of the call, x besides: `call` passes them in this order."""
+        """The arguments that are tensors of the call, in the order in which `call` passes them."""
         signature, layout, states = self.signature, self.layout, self.definition.states
         groups = [group.name for group in self.definition.groups]
-        names = [*groups, *(f"initial.{s}" for s in states)]
+        names = ["x", *groups, *(f"initial.{s}" for s in states)]
         names += ["lengths"] if signature.has_lengths else []
         names += ["resets", *(f"fresh.{s}" for s in states)] if signature.has_resets else []
         names += ["steps"] if layout.steps else []

@@ -139,13 +139,17 @@ def check(signature: Signature) -> None:
         InputShapeError, DtypeError: they do not.
         BackendError: one of them is not on the CPU.
     """
-    where, dtype = signature.definition.name, signature.dtypes[0]
-    wanted = list(_wanted(signature))
-    if len(wanted) != len(signature.shapes) or len(signature.shapes[0]) not in (3, 4):
+    definition, dtype, x = signature.definition, signature.dtypes[0], tuple(signature.shapes[0])
+    where, states = definition.name, len(definition.states)
+    counts = (states, len(definition.groups), len(definition.step_inputs), states if signature.has_resets else 0)
+    if signature.counts != counts or len(x) not in (3, 4):
         raise InputShapeError(
-            f"{where} - got {len(signature.shapes)} tensors, the first of shape {tuple(signature.shapes[0])}, expected "
-            f"{len(wanted)} and (time, batch, input) - call it through a layer"
+            f"{where} - got {signature.counts} states, parameters, step inputs and fresh states with x of shape {x}, "
+            f"expected {counts} with (time, [net,] batch, input) - call it through a layer"
         )
+    if dtype not in (torch.float32, torch.float64):
+        raise DtypeError(f"{where} - x is {dtype}, kernels compute in float32 or float64 - convert it with .to()")
+    wanted = list(_wanted(signature))
     found = zip(signature.shapes, signature.dtypes, signature.on_cpu, strict=True)
     for (name, shape, kind), (own_shape, own_dtype, is_on_cpu) in zip(wanted, found, strict=True):
         if not is_on_cpu:

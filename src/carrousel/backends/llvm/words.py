@@ -170,6 +170,10 @@ class Code:
         """Return a * b + c, fused where the machine can."""
         return self.builder.fadd(self.builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
+    def named(self, value: Value, name: str) -> Value:
+        """Return the same value under another name, if one is given."""
+        return self.builder.select(ir.Constant(BIT, 1), value, value, name=name) if name else value
+
     # ------------------------------------------------------------------ control
 
     @contextlib.contextmanager
