@@ -20,7 +20,7 @@ _BLOCK, _MOST_CALLS = 0.02, 200
 #: Seconds of one side over all rounds: a slow side stops after it, but not before three rounds.
 _BUDGET, _LEAST_ROUNDS = 1.5, 3
 #: The worker threads of the side before spin for a while after their work: they are given time to sleep.
-_PAUSE = 0.004
+_PAUSE = 0.03
 
 
 class DisagreementError(AssertionError):

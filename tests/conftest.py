@@ -10,6 +10,7 @@ import torch
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-agreements", action="store_true", help="every combination of options, not a covering")
+    parser.addoption("--huge", action="store_true", help="what takes many gigabytes of memory")
     parser.addoption("--random-cells", type=int, default=60, help="how many definitions are drawn and compiled")
 
 

@@ -34,6 +34,6 @@ TOLERANCES = {
     "float32": Tolerance(2e-5, "float32 against float64 over 64 steps; times the largest value"),
     "as torch": Tolerance(2e-7, "what float32 may add to 1.5 times torch's own error: 3 eps of the largest value"),
     "bfloat16": Tolerance(1e-2, "computed in float32; results, and the sums of two directions, rounded to 2**-8"),
-    "random cells in float32": Tolerance(2e-6, "with 10 times torch's error: what is saturated has lost its digits"),
+    "functions that saturate": Tolerance(2e-6, "with 10 times torch's error: what is saturated has lost its digits"),
     "kernels": Tolerance(1e-11, "float64, terms in another order, through definitions that may cancel; largest value"),
 }

@@ -146,10 +146,9 @@ def doctor(
     table.add_row("python", f"{platform.python_version()} ({sys.executable})")
     for library in _LIBRARIES:
         table.add_row(library, _version(library))
-    cpu, features = _cpu()
-    table.add_row("CPU", cpu)
-    table.add_row("SIMD", " ".join(features) or "none known")
-    table.add_row("threads", f"{torch.get_num_threads()} of torch, on {os.cpu_count()} cores")
+    for row in _cpu():
+        table.add_row(*row)
+    table.add_row("threads", f"{torch.get_num_threads()} of torch, on {os.cpu_count()} cores; {_team()}")
     own = [name for name in cells.names() if operator.mode_of(cells.get(name))]
     table.add_row("backends", ", ".join([f"torch ({', '.join(own)})", *backends.names()]))
     for row in _cache(clear):
@@ -166,14 +165,29 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def _cpu() -> tuple[str, list[str]]:
-    """The name of the CPU that LLVM generates code for, and its SIMD features."""
+def _cpu() -> list[tuple[str, str]]:
+    """The CPU that LLVM generates code for, its SIMD features, and what kernels use of them."""
     try:
         from llvmlite import binding
+
+        from carrousel.backends.llvm import target
     except ImportError:
-        return platform.machine(), []
+        return [("CPU", platform.machine())]
     features = sorted(name for name, has in binding.get_host_cpu_features().items() if has and name.startswith(_SIMD))
-    return f"{binding.get_host_cpu_name()} ({platform.machine()})", features
+    isa, override = target.host(), os.environ.get(target.VARIABLE)
+    said = f"{target.VARIABLE}={override}" if override else f"{target.VARIABLE} would override it"
+    return [
+        ("CPU", f"{binding.get_host_cpu_name()} ({platform.machine()})"),
+        ("SIMD", " ".join(features) or "none known"),
+        ("instructions", f"{isa.name}, {isa.registers} registers of {isa.bits} bits ({said})"),
+    ]
+
+
+def _team() -> str:
+    """What runs kernels on several threads."""
+    from carrousel.backends.llvm import threads
+
+    return f"kernels on {threads.team().name}"
 
 
 def _cache(clear: bool) -> list[tuple[str, str]]:

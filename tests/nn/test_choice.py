@@ -1,6 +1,5 @@
 """Which backend does a call: the named one, which may refuse; "auto" takes the first that can."""
 
-import sys
 import warnings
 from typing import Any
 

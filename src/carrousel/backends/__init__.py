@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
+from carrousel.backends import forks  # noqa: F401 - notes forks from now on
 from carrousel.errors import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Checks of what a layer is called with; each raises the class of error that torch.nn raises in its place."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_backend",
     "whole_number",
     "check_forget_bias",
+    "axes",
     "check_input",
     "check_step",
     "states_of",
@@ -68,6 +70,12 @@ def check_forget_bias(where: str, value: object) -> None:
     """Check the forget gate's bias at the start."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise OptionTypeError(f"{where} - forget_bias is {value!r}, expected a number - for example 1.0")
+
+
+@functools.cache
+def axes(rows: tuple[str, ...], place: int) -> tuple[str, ...]:
+    """Return the names of an input's axes, with time in some place among the rows."""
+    return (*rows[:place], "time", *rows[place:], "input")
 
 
 def check_input(where: str, x: Tensor, axes: Sequence[str], input_size: int, dtype: torch.dtype) -> None:

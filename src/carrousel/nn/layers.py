@@ -240,7 +240,7 @@ class Layers(GatesBesideWeights):
     @property
     def _axes(self) -> tuple[str, ...]:
         """The names of the input's axes."""
-        return _with_time(self._rows, self._time_axis)
+        return checks.axes(self._rows, self._time_axis)
 
     def _time_major(self, value: Tensor, unbatched: bool) -> Tensor:
         """The user's layout -> (time, *rows, ...)."""
@@ -273,9 +273,8 @@ class Layers(GatesBesideWeights):
 
     def _step_inputs(self, given: Mapping[str, Tensor] | None, input: Tensor) -> list[Tensor]:
         names = self._layout.cell.definition.step_inputs
-        if not names and not given:
-            return []
-        return checks.check_step_inputs(self._where, names, given or {}, input, self.hidden_size)
+        taken = names or given
+        return checks.check_step_inputs(self._where, names, given or {}, input, self.hidden_size) if taken else []
 
     def _call(
         self,
@@ -399,8 +398,3 @@ class Layers(GatesBesideWeights):
             states = tuple(s.index_select(1, back) for s in states)
         data = pack_padded_sequence(output, lengths).data
         return PackedSequence(data, packed.batch_sizes, order, back), self._states_back(states, False)
-
-
-@functools.cache
-def _with_time(rows: tuple[str, ...], place: int) -> tuple[str, ...]:
-    return (*rows[:place], "time", *rows[place:], "input")

@@ -67,7 +67,9 @@ def run_layers(
     """
     cell = layout.cell
     kernels, traced = backends.get(backend), [(name, layout.kernel_size(name)) for name in call.traced]
-    x, traces, finals = call.x, {}, []
+    x = call.x
+    traces: dict[str, Tensor] = {}
+    finals: list[tuple[Tensor, ...]] = []
     for layer in range(num_layers):
         if layer and between:
             x = _dropped(x, between, call.lengths)

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -181,6 +182,17 @@ def _optimised(text: str, isa: Isa) -> llvm.ModuleRef:
 # ---------------------------------------------------------------------- machine code
 
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child nobody is left to release a lock that another thread held."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
 _kernels: dict[tuple[Definition, Variant], Kernel] = {}
 _engines: list[llvm.ExecutionEngine] = []
 

@@ -178,7 +178,8 @@ class Plan:
     def _like(self, *shape: int) -> Tensor:
         """A tensor of one element in every place."""
         with torch.inference_mode(False):
-            return torch.empty(1, dtype=self.dtype, device="cpu").expand(shape)
+            one = torch.empty(min(1, *shape), dtype=self.dtype, device="cpu")
+            return one.expand(shape) if one.numel() else one.new_empty(shape)
 
     def _threads(self) -> tuple[int, bool]:
         """How many threads, and whether they share the units of a row instead of sharing out the rows."""

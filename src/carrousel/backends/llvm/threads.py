@@ -7,7 +7,6 @@ a pool of Python threads does the same. After a fork OpenMP hangs, so a forked c
 
 import ctypes
 import functools
-import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -17,33 +16,26 @@ from typing import Any
 
 import torch
 
+from carrousel.backends.forks import is_forked
+
 __all__ = ["Team", "available", "team"]
-
-_forked = False
-
-
-def _note_fork() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
 
 
 def available() -> int:
     """Return how many threads a kernel may use: torch's, one after a fork."""
-    return 1 if _forked else torch.get_num_threads()
+    return 1 if is_forked() else torch.get_num_threads()
 
 
 class Team:
     """What runs a function on several threads.
 
     Attributes:
+        name: what it is, in words.
         can_wait: whether its threads can wait for each other quickly, at every step of a sequence.
         words: addresses of the functions that tell a thread its number, the size of the team, and that wait.
     """
 
+    name: str
     can_wait: bool
     words: tuple[int, int, int]
 
@@ -58,7 +50,7 @@ class OpenMP(Team):
     can_wait = True
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self.library = library
+        self.library, self.name = library, f"the team of {library._name}"
         self.words = _addresses(library, ("omp_get_thread_num", "omp_get_num_threads", "GOMP_barrier"))
         self._parallel = library.GOMP_parallel
         self._parallel.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
@@ -72,6 +64,7 @@ class OpenMP(Team):
 class Pool(Team):
     """Python threads, where there is no OpenMP library to call."""
 
+    name = "Python threads, there is no OpenMP library"
     can_wait = False
 
     def __init__(self) -> None:
@@ -115,9 +108,10 @@ def team() -> Team:
 def _loaded_libraries() -> list[str]:
     """The OpenMP libraries that this process has loaded already; torch's is one of them."""
     try:
-        maps = Path("/proc/self/maps").read_text()
+        lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         beside = sorted((Path(torch.__file__).parent / "lib").glob("*omp*"))
         return [str(path) for path in beside]
-    found = re.findall(r"\S*/lib(?:gomp|iomp5|omp)\b\S*\.so\S*", maps)
-    return sorted(dict.fromkeys(found), key=lambda path: "/torch/" not in path)
+    paths = dict.fromkeys(line.split(maxsplit=5)[-1] for line in lines)
+    found = [path for path in paths if re.match(r"lib(gomp|iomp5|omp)\b.*\.so", path.rpartition("/")[2])]
+    return sorted(found, key=lambda path: "/torch/" not in path)
