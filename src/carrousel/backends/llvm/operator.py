@@ -36,10 +36,12 @@ _library.define(
 _definitions: dict[str, Definition] = {}
 
 
-@torch.compiler.assume_constant_result
 def register(definition: Definition) -> str:
     """Return the text that names a definition in the operator's arguments."""
     return _definitions.setdefault(definition.identity, definition).identity
+
+
+register._dynamo_marked_constant = True  # type: ignore[attr-defined]  # assume_constant_result, without its imports
 
 
 def _problem(cell: str, *arguments: Any) -> Problem:

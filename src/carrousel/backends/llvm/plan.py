@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
-from carrousel.backends.llvm.kernel import Variant, kernel, layout_of
+from carrousel.backends.llvm.kernel import Kernel, Variant, kernel, layout_of
 from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record
 from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
 from carrousel.backends.llvm.target import Isa, host
@@ -108,7 +108,6 @@ class Plan:
         time: steps.
         rows: the axes between time and features.
         is_empty: whether there is nothing to compute.
-        kernel: what is called.
         layout: where it expects everything.
         threads: how many work on it.
         words: its block of arguments, without addresses.
@@ -128,24 +127,8 @@ class Plan:
         self.rows = tuple(rows)
         self.groups, self.batch = (1, *rows)[-2:]
         self.is_empty = not self.time * self.groups * self.batch
-        layout = layout_of(definition, signature.direction, signature.keep, signature.traced)
-        alone = {sweep.size for sweep in layout.packed if len(sweep.sums) == 1}
-        wide = tuple(size for size in sorted(alone) if extents.panels(size) and extents.panels(size) % 4 == 0)
-        self.kernel = kernel(
-            definition,
-            Variant(
-                signature.direction,
-                signature.keep,
-                signature.traced,
-                str(dtype).removeprefix("torch."),
-                extents.lanes,
-                extents.nets,
-                self.batch == 1,
-                wide,
-                isa.name,
-            ),
-        )
-        self.layout = self.kernel.layout
+        self.layout = layout_of(definition, signature.direction, signature.keep, signature.traced)
+        self._isa = isa.name
         self.place = {name: k for k, name in enumerate(self.layout.arguments)}
         self._shapes()
         self.threads, self.split = self._threads()
@@ -154,6 +137,25 @@ class Plan:
         self.addresses = [self.place[name] for name in self._given()]
         self._lay_out_scratch()
         self.words = self._words()
+
+    @functools.cached_property
+    def kernel(self) -> Kernel:
+        """What is called; a plan for no steps or rows needs none."""
+        signature, extents = self.signature, self.extents
+        alone = {sweep.size for sweep in self.layout.packed if len(sweep.sums) == 1}
+        wide = tuple(size for size in sorted(alone) if extents.panels(size) and extents.panels(size) % 4 == 0)
+        variant = Variant(
+            signature.direction,
+            signature.keep,
+            signature.traced,
+            str(self.dtype).removeprefix("torch."),
+            extents.lanes,
+            extents.nets,
+            self.batch == 1,
+            wide,
+            self._isa,
+        )
+        return kernel(self.definition, variant)
 
     def _shapes(self) -> None:
         """What a call allocates, as tensors of these shapes without memory, and what it pads."""
