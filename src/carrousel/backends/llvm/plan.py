@@ -88,7 +88,7 @@ def lanes_for(isa: Isa, bits: int, units: int) -> int:
 # ---------------------------------------------------------------------- the plan
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=128)
 def plan_for(signature: Signature) -> "Plan":
     """Return the plan for calls of some shapes.
 
@@ -122,7 +122,7 @@ class Plan:
         definition, dtype = signature.definition, signature.dtypes[0]
         isa = host()
         self.signature, self.definition, self.dtype = signature, definition, dtype
-        self.extents = extents = extents_of(definition, signature.shapes, signature.nets, dtype, isa)
+        self.extents = extents_of(definition, signature.shapes, signature.nets, dtype, isa)
         self.time, *rows, _ = signature.shapes[0]
         self.rows = tuple(rows)
         self.groups, self.batch = (1, *rows)[-2:]
