@@ -1,11 +1,13 @@
 """A call of the operator, what it looks like without its numbers, and whether its tensors fit together."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from carrousel.backends.llvm.target import VARIABLE
 from carrousel.backends.llvm.threads import available
 from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Definition
 from carrousel.errors import BackendError, DtypeError, InputShapeError
@@ -57,6 +59,7 @@ class Signature(NamedTuple):
         traced: names of quantities.
         nets: as in the problem.
         threads: how many there are.
+        isa: the instruction set that CARROUSEL_ISA names.
         has_lengths: whether there are lengths.
         has_resets: whether there are resets.
         counts: how many states, parameters, step inputs and fresh states there are.
@@ -72,6 +75,7 @@ class Signature(NamedTuple):
     traced: tuple[str, ...]
     nets: tuple[int, ...]
     threads: int
+    isa: str
     has_lengths: bool
     has_resets: bool
     counts: tuple[int, int, int, int]
@@ -108,6 +112,7 @@ def signature_of(problem: Problem, direction: str, keep: bool) -> Signature:
         tuple(traced),
         tuple(nets),
         available(),
+        os.environ.get(VARIABLE, ""),
         lengths is not None,
         resets is not None,
         (len(states), len(parameters), len(step_inputs), len(fresh)),
