@@ -60,7 +60,7 @@ torch.set_num_threads(2)
 torch.ones(1000, 1000) @ torch.ones(1000, 1000)  # starts OpenMP's threads
 if os.fork() == 0:
     layer = carrousel.Recurrent("irnn", 8, 32)
-    layer(torch.ones(100, 40, 8))[0].sum().backward()
+    layer(torch.ones(20, 10, 8))[0].sum().backward()  # enough for two threads here, not for two of torch
     from carrousel.backends.llvm import threads
     os._exit(0 if threads.available() == 1 else 1)
 pid, status = os.wait()
