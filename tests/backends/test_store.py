@@ -1,6 +1,7 @@
 """The cache of generated kernels: what is stored, what is never trusted, what happens when it can not be written."""
 
 import errno
+import gc
 import hashlib
 import os
 import stat
@@ -72,6 +73,15 @@ def test_each_key_has_a_file() -> None:
     assert store.fetch_text("two", Maker("2")) == "2"
     assert len(store.entries()) == 2
     assert store.fetch_text("one", Maker("never made")) == "1"
+
+
+def test_garbage_is_left_while_something_is_made_and_not_longer() -> None:
+    def make() -> bytes:
+        raise RuntimeError(str(gc.isenabled()))
+
+    with pytest.raises(RuntimeError, match="False"):
+        store.fetch("key", make)
+    assert gc.isenabled()
 
 
 def test_backward_kernel_is_stored_and_found() -> None:

@@ -100,7 +100,7 @@ def machine(isa: Isa) -> llvm.TargetMachine:
         cpu = llvm.get_host_cpu_name()
         features = ",".join(filter(None, (llvm.get_host_cpu_features().flatten(), isa.features)))
     target = llvm.Target.from_triple(triple)
-    return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default", jit=True)
+    return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="default", jit=True)
 
 
 def description(isa: Isa) -> str:
