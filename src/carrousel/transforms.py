@@ -13,7 +13,7 @@ from carrousel.calculus.notation import OUTPUT
 from carrousel.cell import Cell
 from carrousel.errors import OptionError, OptionTypeError, UnknownNameError, did_you_mean
 
-__all__ = ["truncated", "detached", "variant", "zoneout", "clip_cell", "clip_gates", "projected"]
+__all__ = ["truncated", "detached", "variant", "zoneout", "clip_cell", "clip_gates", "projected", "looked_up"]
 
 #: The group that a projection of the output adds; PyTorch calls it weight_hr.
 PROJECTION = "Proj"
@@ -294,6 +294,49 @@ def projected(cell: Cell) -> Cell:
     function.body[-1:] = ast.parse(returned).body
     function.args.args.append(ast.arg(PROJECTION))
     return rewriting.cell_of(cell, f"{cell.definition.name}_projected", function, "projected output")
+
+
+def looked_up(cell: Cell) -> Cell:
+    """Take the products with the input as inputs per step: `W.i @ x` becomes `W_i_t`.
+
+    With one-hot inputs such a product is a column of W: whoever calls the cell looks it up.
+
+    Args:
+        cell: any cell.
+
+    Returns:
+        The cell `<name>_looked_up` with one more input per step, `W_<gate>_t` of shape (time, batch, hidden), for
+        each product with x, and without the groups of these products. It reads no feature of x.
+
+    Example:
+        >>> from carrousel import cells
+        >>> print(looked_up(cells.get("irnn")).equations[0])
+        a_h = W_h_t + R.h @ h_prev + b.h
+
+    Source:
+        A reading of the products in Hochreiter & Schmidhuber (1997), section 5.2, where p + 4 symbols are one-hot.
+    """
+    function = rewriting.function_of(cell)
+    taken = rewriting.names_of(cell)
+    looked: dict[str, str] = {}
+
+    class Products(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+            match node:
+                case ast.BinOp(left=ast.Attribute(ast.Name(group), gate), op=ast.MatMult(), right=ast.Name("x")):
+                    name = looked.setdefault(f"{group}.{gate}", fresh(f"{group}_{gate}", taken) + "_t")
+                    return ast.Name(name, ast.Load())
+            self.generic_visit(node)
+            return node
+
+    function.body = [Products().visit(line) for line in function.body]
+    mentioned = {n.id for line in function.body for n in ast.walk(line) if isinstance(n, ast.Name)}
+    groups = {group.name for group in cell.groups}
+    arguments = [a for a in function.args.args if a.arg not in groups or a.arg in mentioned]
+    place = 1 + len(cell.states)
+    arguments[place:place] = [ast.arg(name) for name in looked.values()]
+    function.args.args = arguments
+    return rewriting.cell_of(cell, f"{cell.definition.name}_looked_up", function, "inputs looked up")
 
 
 def _check_state(where: str, cell: Cell, state: str) -> None:

@@ -181,7 +181,7 @@ def test_a_disagreement_ends_its_case_only() -> None:
 
     assert list(timing.attempt(measure, 1.0)) == [1, 2]
     first, finding = timing.attempt(measure, 3.0)
-    assert (first, finding.what) == (1, "h - differs by 6.7e-01, expected at most 1e-04")
+    assert (first, finding.what) == (1, "h - differs by 6.7e-01, expected at most 1e-03")
 
 
 def test_flops_are_those_of_the_products() -> None:

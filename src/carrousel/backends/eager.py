@@ -24,7 +24,7 @@ from carrousel.calculus.notation import Definition, normal_form
 from carrousel.errors import BackendError, UnknownNameError
 from carrousel.functions import TABLE, Function
 
-__all__ = ["Matrix", "compile_kernel", "groups", "refusals", "run", "source"]
+__all__ = ["Matrix", "compile_kernel", "groups", "refusals", "run", "source", "tangent_step"]
 
 
 class Matrix:
@@ -125,16 +125,44 @@ def _backward(definition: Definition) -> str:
     derived = adjoint(trace(definition))
     lines, values = backward_lines(derived)
     groups = [group.name for group in definition.groups]
-    arguments = ", ".join([*values, *derived.inputs, *groups, *(f"d{group}" for group in groups)])
+    arguments = [*values, *derived.inputs, *groups, *(f"d{group}" for group in groups)]
+    return _python(f"{definition.name}_backward", arguments, lines, derived.outputs)
+
+
+def tangent_step(definition: Definition) -> str:
+    """Return the text of a step with its tangent equations: what real-time recurrent learning evaluates at each t.
+
+    Args:
+        definition: the cell's definition.
+
+    Returns:
+        Python source that `compile_kernel` accepts: `(a_<gate>..., <state>_prev..., their tangents...) -> the new
+        states..., their tangents...`.
+
+    Raises:
+        OptionError: the cell has no such equations, `carrousel.calculus.tangent` says why.
+    """
+    from carrousel.calculus.tangent import tangent
+    from carrousel.calculus.trace import trace
+
+    derived = tangent(trace(definition))
+    given = [*derived.net_inputs.values(), *(f"{state}_prev" for state in definition.states), *definition.step_inputs]
+    arguments = [*given, *(derived.names[name] for name in given if name not in definition.step_inputs)]
+    moved = (derived.names.get(state, "0") for state in definition.states)  # 0: all that it reads is stopped
+    returned = [*definition.states, *moved]
+    return issue(_python(f"{definition.name}_tangent", arguments, derived.lines, returned))
+
+
+def _python(name: str, arguments: Sequence[str], lines: Sequence[tuple[str, str]], returned: Sequence[str]) -> str:
+    """A function of straight lines, with what it imports."""
     read = " ".join(right for _, right in lines)
-    used = [name for name in TABLE if re.search(rf"\b{name}\(", read)]
+    used = [function for function in TABLE if re.search(rf"\b{function}\(", read)]
     head = [f"from carrousel.functions import {', '.join(used)}"] if used else []
     head += ["from math import inf"] if re.search(r"\binf\b", read) else []
     head += ["", ""] if head else []
     width = max(len(left) for left, _ in lines)
     body = [f"    {left:{width}} = {right}" for left, right in lines]
-    returned = f"    return {', '.join(derived.outputs)}"
-    return "\n".join([*head, f"def {definition.name}_backward({arguments}):", *body, returned, ""])
+    return "\n".join([*head, f"def {name}({', '.join(arguments)}):", *body, f"    return {', '.join(returned)}", ""])
 
 
 def outer(adjoint: Tensor, operand: Tensor) -> Tensor:
