@@ -1,6 +1,7 @@
 """From tensors to a kernel's block of arguments and back."""
 
 import threading
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from carrousel.backends.llvm.target import host
 from carrousel.backends.llvm.threads import team
 from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT
 
-__all__ = ["Forward", "Gradients", "backward", "forward", "saved_shapes"]
+__all__ = ["Forward", "Gradients", "arguments", "backward", "call", "forward", "saved_shapes"]
 
 #: New memory in the shape of a tensor, for a result or for the time of a call; tests surround it with guards.
 memory = torch.empty_like
@@ -40,22 +41,38 @@ def lend(plan: Plan) -> tuple[Tensor, list[int]]:
 
 def _run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
     """Fill in the addresses, those of `tensors` in the order of the plan, and call the kernel."""
-    words, first = plan.words[:], plan.addresses[0]
     if x.stride(-1) != 1 and x.shape[-1] != 1:
         x = x.contiguous()
     tensors = [x, *tensors]
     addresses = list(map(Tensor.data_ptr, tensors))
     if not all(addresses):  # the zeros that autograd makes have no memory
         tensors = [tensor if tensor.data_ptr() else tensor.clone() for tensor in tensors]
-        x, addresses = tensors[0], list(map(Tensor.data_ptr, tensors))
-    strides = x.stride()
+        addresses = list(map(Tensor.data_ptr, tensors))
+    _scratch, pieces = lend(plan)
+    call(plan, arguments(plan, tensors[0], addresses, pieces))
+
+
+def arguments(plan: Plan, x: Tensor, addresses: Sequence[int], pieces: Sequence[int]) -> "array[int]":
+    """Return a kernel's block of arguments.
+
+    Args:
+        plan: of the call.
+        x: its input, for the strides.
+        addresses: of the tensors, in the order of the plan.
+        pieces: of the pieces of scratch memory.
+    """
+    words, first, strides = plan.words[:], plan.addresses[0], x.stride()
     words[first + 1], words[first + 3] = strides[0], strides[-2]
     words[first + 2] = strides[1] if len(strides) == 4 else 0
     for k, address in zip(plan.addresses, addresses, strict=False):
         words[k] = address
-    _scratch, addresses = lend(plan)
-    for k, address in zip(plan.pieces, addresses, strict=True):
+    for k, address in zip(plan.pieces, pieces, strict=True):
         words[k] = address
+    return words
+
+
+def call(plan: Plan, words: "array[int]") -> None:
+    """Call the kernel of a plan."""
     address, _ = words.buffer_info()
     if plan.threads == 1:
         plan.kernel.call(address, 0, 1)

@@ -1,0 +1,144 @@
+"""A row of a table: what is trained on what, how a trial ends, and what the paper reports."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carrousel.tasks.sequences import Sequences
+
+__all__ = ["Criterion", "Draw", "Nets", "Published", "Row", "Trial"]
+
+#: Draws sequences of a task: (how many, generator) -> Sequences.
+Draw = Callable[[int, torch.Generator], Sequences]
+
+
+class Nets(Protocol):
+    """Networks that learn side by side; every class of `carrousel.systems` starts some.
+
+    Attributes:
+        w: their weights, (net, weight).
+    """
+
+    w: Tensor
+
+    def __len__(self) -> int: ...
+
+    def learn(self, sequences: Sequences) -> Tensor:
+        """Learn from one sequence for each net; return the outputs as they were before."""
+
+    def predict(self, sequences: Sequences) -> Tensor:
+        """Compute the outputs with the weights as they are."""
+
+    def replace(self, net: int, seed: int) -> None:
+        """Put a new net in the place of one that is done."""
+
+
+class Criterion(Protocol):
+    """When a trial is over. Milestones are met in order; with the last of them the trial is a success."""
+
+    milestones: tuple[str, ...]
+
+    def begin(self, net: int, seed: int) -> None:
+        """Forget what was seen of this net: a new trial begins in its place."""
+
+    def see(self, outputs: Tensor, sequences: Sequences) -> None:
+        """Look at the outputs of one presentation to every net."""
+
+    def test(self, nets: Nets) -> None:
+        """Test the nets with their weights frozen, at the end of a block of presentations."""
+
+    def met(self) -> np.ndarray:
+        """How many milestones each net has met by now, (net,)."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper reports of a row.
+
+    Attributes:
+        presentations: milestone -> the mean number of sequences presented until then.
+        success: the share of successful trials.
+        weights: the weights of the net.
+        trials: how many there were.
+        test: name of a measure on the test set -> its value.
+        source: table and paper.
+    """
+
+    presentations: Mapping[str, float]
+    success: float | None = None
+    weights: int | None = None
+    trials: int | None = None
+    test: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came out of one trial.
+
+    Attributes:
+        row: the row's key.
+        seed: of weights and data; the trial depends on it and on the row alone.
+        milestones: name -> sequences presented until then.
+        solved: whether all milestones were met.
+        presentations: sequences presented in all.
+        test: measures on the test set, of a solved trial.
+        seconds: of computing, its share of the time that its population took.
+    """
+
+    row: str
+    seed: int
+    milestones: Mapping[str, int]
+    solved: bool
+    presentations: int
+    test: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table, in one reading of the paper.
+
+    Attributes:
+        table: the table's key, "4".
+        name: what tells the row from the others, "T=100 N=3".
+        reading: "literal", "closest", or the name of a system that was compared with.
+        published: what the paper reports.
+        start: seeds -> networks.
+        draw: draws training sequences.
+        criterion: how many networks -> the criterion.
+        measure: (network outputs, sequences) -> measures of each net on the test set, each (net,).
+        draw_test: draws test sequences; those of `draw` if None.
+        tested_on: how many sequences the test set has.
+        block: presentations between two looks at `Criterion.test`.
+        limit: size of a run -> sequences after which a trial has failed.
+        note: what the reading decides where the paper is silent.
+    """
+
+    table: str
+    name: str
+    reading: str
+    published: Published
+    start: Callable[[Sequence[int]], Nets]
+    draw: Draw
+    criterion: Callable[[int], Criterion]
+    measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]]
+    limit: Mapping[str, int]
+    draw_test: Draw | None = None
+    tested_on: int = 2560
+    block: int = 100
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """The row's name in records."""
+        return f"{self.table} / {self.name} / {self.reading}"
+
+
+def as_record(trial: Trial) -> dict[str, Any]:
+    """A trial as plain data."""
+    return {**vars(trial), "milestones": dict(trial.milestones), "test": dict(trial.test)}

@@ -1,0 +1,112 @@
+"""Many nets that learn at the end of every sequence: the gradient through time, or what a truncated cell leaves of it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from carrousel.systems import readout
+from carrousel.systems.network import Network
+from carrousel.systems.sweep import Sweep
+from carrousel.tasks.sequences import Sequences
+
+__all__ = ["ThroughTime"]
+
+
+class ThroughTime:
+    """Nets of one shape side by side, each with its own weights and its own sequences.
+
+    Args:
+        network: what they look like.
+        seeds: one for each net; its weights depend on nothing else.
+        rate: the learning rate.
+        frozen: groups of weights that do not learn.
+        clip: the largest norm of one net's change before it is multiplied by the rate; None for any.
+        dtype: of everything.
+
+    Attributes:
+        w: the weights, (net, weight).
+
+    Source:
+        Hochreiter & Schmidhuber (1997), appendix A.1: each weight's change is the sum over all time steps.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        seeds: Sequence[int],
+        rate: float,
+        frozen: Sequence[str] = (),
+        clip: float | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.network, self.rate, self.clip = network, rate, clip
+        self.frozen = [network.places[name] for name in frozen]
+        self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
+        self.sweep = Sweep(network, len(seeds), dtype)
+        self._net = torch.arange(len(seeds)).unsqueeze(1)
+
+    def __len__(self) -> int:
+        return len(self.w)
+
+    @property
+    def weights(self) -> int:
+        """The weights of one net."""
+        return self.network.weights
+
+    def replace(self, net: int, seed: int) -> None:
+        """Put a new net in the place of another."""
+        self.w[net] = self.network.draw(torch.Generator().manual_seed(seed), self.w.dtype)
+
+    def predict(self, sequences: Sequences) -> Tensor:
+        """Compute the outputs: (net, batch, output) at the last step, (time, net, batch, output) for targets per step."""
+        h = self.sweep.forward(self.w, sequences.x, keep=False)
+        return self._shaped(readout.outputs(self.network, self.w, *self._asked(h, sequences)), sequences)
+
+    def learn(self, sequences: Sequences) -> Tensor:
+        """Change the weights once, after the sequences; return the outputs as they were before."""
+        network, w = self.network, self.w
+        h = self.sweep.forward(w, sequences.x, keep=True)
+        hidden, x = self._asked(h, sequences)
+        y = readout.outputs(network, w, hidden, x)
+        delta = readout.deltas(network, y, self._targets(sequences))
+        change = torch.zeros_like(w)
+        passed = readout.back(network, w, change, delta, hidden, x)
+        change += self.sweep.back(self._placed(passed, h, sequences))
+        for place in self.frozen:
+            change[:, place.start : place.stop] = 0
+        if self.clip is not None:
+            change *= (self.clip / change.norm(dim=1, keepdim=True)).clamp(max=1)
+        w.add_(change, alpha=self.rate)
+        return self._shaped(y, sequences)
+
+    # ------------------------------------------------------------------ which steps are asked
+
+    def _asked(self, h: Tensor, sequences: Sequences) -> tuple[Tensor, Tensor]:
+        """Cells' outputs and inputs of the steps that have a target, each (net, row, size); symbols (net, row)."""
+        if _is_at_end(sequences):
+            place = sequences.lengths - 1, self._net, torch.arange(h.shape[2])
+            return h[place], sequences.x[place]
+        return h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
+
+    def _targets(self, sequences: Sequences) -> Tensor:
+        target = sequences.target
+        return target if _is_at_end(sequences) else target.transpose(0, 1).flatten(1, 2)
+
+    def _shaped(self, y: Tensor, sequences: Sequences) -> Tensor:
+        if _is_at_end(sequences):
+            return y
+        return y.unflatten(1, (sequences.x.shape[0], -1)).transpose(0, 1)
+
+    def _placed(self, passed: Tensor, h: Tensor, sequences: Sequences) -> Tensor:
+        """What goes on to the cells, in the places of their outputs."""
+        if not _is_at_end(sequences):
+            return passed.unflatten(1, (h.shape[0], -1)).transpose(0, 1)
+        adjoint = torch.zeros_like(h)
+        adjoint[sequences.lengths - 1, self._net, torch.arange(h.shape[2])] = passed
+        return adjoint
+
+
+def _is_at_end(sequences: Sequences) -> bool:
+    """Whether something is to be said at the last step only."""
+    return sequences.target.is_floating_point() and sequences.target.dim() == 3
