@@ -225,7 +225,8 @@ class Grammar(Expressions):
         """What only the whole definition shows."""
         self.node = self.statement
         unused = [g for g, gates in self.uses.items() if not gates]
-        unused += [n for n in ("x", *self.step_inputs) if n not in self.read_names]
+        required = self.step_inputs or ("x",)  # inputs per step may take the place of x
+        unused += [n for n in required if n not in self.read_names]
         if unused:
             self._fail(f"the argument {unused[0]} is never used", "use it or take it out of the signature")
         constant = [s for s in self.states if s not in self.varying]

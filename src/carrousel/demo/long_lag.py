@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from carrousel.nn import LSTM, RNN
 from carrousel.nn.init import chrono
-from carrousel.tasks.adding import CORRECT_WITHIN, Adding, adding
+from carrousel.tasks.adding import CORRECT_WITHIN, adding
+from carrousel.tasks.sequences import Sequences
 
 __all__ = ["Adder", "Report", "Settings", "make", "run"]
 
@@ -43,11 +44,11 @@ class Adder(nn.Module):
 
     Shapes:
         - batch.x: (time, batch, 2)
-        - returned: (batch,)
+        - returned: (batch, 1)
 
     Example:
         >>> Adder(LSTM(2, 4))(adding(3, 20)).shape
-        torch.Size([3])
+        torch.Size([3, 1])
     """
 
     def __init__(self, layer: LSTM | RNN) -> None:
@@ -56,11 +57,11 @@ class Adder(nn.Module):
         self.readout = nn.Linear(layer.hidden_size, 1)
         nn.init.constant_(self.readout.bias, 0.5)  # the mean of the targets
 
-    def forward(self, batch: Adding) -> Tensor:
+    def forward(self, batch: Sequences) -> Tensor:
         """Return what the network says at the last pair of each sequence."""
         output, _ = self.layer(batch.x)
         last = output[batch.lengths - 1, torch.arange(len(batch.lengths))]  # what comes after it can not reach back
-        said: Tensor = self.readout(last).squeeze(-1)
+        said: Tensor = self.readout(last)
         return said
 
 
@@ -102,7 +103,7 @@ class Report:
     error: dict[str, list[float]]
     correct: dict[str, float]
     mean_error: float
-    example: Adding
+    example: Sequences
 
     @property
     def verdict(self) -> str:
@@ -159,7 +160,7 @@ def run(settings: Settings, seed: int, advance: Callable[[], None] = lambda: Non
         )
 
 
-def _update(net: Adder, optimiser: torch.optim.Optimizer, batch: Adding) -> None:
+def _update(net: Adder, optimiser: torch.optim.Optimizer, batch: Sequences) -> None:
     loss = nn.functional.mse_loss(net(batch), batch.target)
     optimiser.zero_grad()
     loss.backward()
@@ -168,10 +169,10 @@ def _update(net: Adder, optimiser: torch.optim.Optimizer, batch: Adding) -> None
 
 
 @torch.no_grad()
-def _squared_error(net: Adder, test: Adding) -> Tensor:
+def _squared_error(net: Adder, test: Sequences) -> Tensor:
     return nn.functional.mse_loss(net(test), test.target)
 
 
 @torch.no_grad()
-def _share_correct(net: Adder, test: Adding) -> float:
+def _share_correct(net: Adder, test: Sequences) -> float:
     return float(((net(test) - test.target).abs() < CORRECT_WITHIN).float().mean())

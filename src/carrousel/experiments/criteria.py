@@ -1,22 +1,15 @@
 """When a trial is over: the stopping criteria of the 1997 paper, for many nets at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from carrousel.experiments.training import data_seed, for_all
-from carrousel.experiments.trials import Draw, Nets
+from carrousel.experiments.training import side_by_side
+from carrousel.experiments.trials import Data, Nets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["AllOfMany", "Recent", "TestSet", "largest_error"]
-
-
-def largest_error(outputs: Tensor, sequences: Sequences) -> np.ndarray:
-    """Return the largest absolute error of any output at each sequence's end: (net, batch)."""
-    found: np.ndarray = (outputs - sequences.target).abs().amax(-1).numpy()
-    return found
+__all__ = ["Faultless", "Grammar", "Recent", "TestSet"]
 
 
 class Recent:
@@ -53,7 +46,7 @@ class Recent:
         self._sum = np.full(nets, float(window))
         self._place = np.zeros(nets, dtype=int)
 
-    def begin(self, net: int, seed: int) -> None:
+    def begin(self, net: int, data: Data) -> None:
         """Count all sequences before the first as wrong."""
         self._wrong[net], self._error[net] = True, 1.0
         self._count[net], self._sum[net], self._place[net] = self.window, self.window, 0
@@ -84,7 +77,6 @@ class TestSet:
 
     Args:
         nets: how many nets there are.
-        draw: draws the test set, for each trial its own.
         wrong: (outputs, sequences) -> which sequences are misclassified, (net, batch).
         allowed: milestone -> (how many may be wrong, the mean absolute error must be below this).
         size: how many sequences there are.
@@ -98,19 +90,18 @@ class TestSet:
     def __init__(
         self,
         nets: int,
-        draw: Draw,
         wrong: Callable[[Tensor, Sequences], np.ndarray],
         allowed: dict[str, tuple[int, float]],
         size: int = 256,
     ) -> None:
         self.milestones, self._allowed = tuple(allowed), list(allowed.values())
-        self._draw, self._wrong, self._size = draw, wrong, size
+        self._wrong, self._size = wrong, size
         self._sets: list[Sequences | None] = [None] * nets
         self._met = np.zeros(nets, dtype=int)
 
-    def begin(self, net: int, seed: int) -> None:
+    def begin(self, net: int, data: Data) -> None:
         """Draw the trial's test set."""
-        self._sets[net] = self._draw(self._size, torch.Generator().manual_seed(data_seed(seed) + 1))
+        self._sets[net] = data.test(self._size)
         self._met[net] = 0
 
     def see(self, outputs: Tensor, sequences: Sequences) -> None:
@@ -132,3 +123,106 @@ class TestSet:
     def met(self) -> np.ndarray:
         """How many milestones each net has met."""
         return self._met
+
+
+class Faultless:
+    """Test a net with its weights frozen on many sequences, none of which may be wrong.
+
+    The test is tried once the most recent training sequences were right, and ends with the first wrong sequence.
+
+    Args:
+        nets: how many nets there are.
+        wrong: (outputs, sequences) -> which sequences are wrong, (net, batch).
+        size: how many sequences are tested.
+        piece: how many at a time.
+        recent: how many training sequences must have been right.
+
+    Source:
+        Hochreiter & Schmidhuber (1997), section 5.2: "during 10,000 successive, randomly chosen input sequences".
+    """
+
+    milestones = ("solved",)
+
+    def __init__(
+        self,
+        nets: int,
+        wrong: Callable[[Tensor, Sequences], np.ndarray],
+        size: int = 10_000,
+        piece: int = 100,
+        recent: int = 50,
+    ) -> None:
+        self._wrong, self._pieces, self._piece, self._recent = wrong, size // piece, piece, recent
+        self._data: list[Data | None] = [None] * nets
+        self._run = np.zeros(nets, dtype=int)
+        self._met = np.zeros(nets, dtype=int)
+
+    def begin(self, net: int, data: Data) -> None:
+        """Forget the net that was here."""
+        self._data[net], self._run[net], self._met[net] = data, 0, 0
+
+    def see(self, outputs: Tensor, sequences: Sequences) -> None:
+        """Count the training sequences that were right in a row."""
+        self._run = np.where(self._wrong(outputs, sequences)[:, 0], 0, self._run + 1)
+
+    def test(self, nets: Nets) -> None:
+        """Test the nets that seem to be right."""
+        alive = (self._run >= self._recent) & (self._met == 0)
+        asked = alive.copy()
+        for _ in range(self._pieces):
+            if not alive.any():
+                break
+            anyone = self._data[int(alive.argmax())]
+            drawn = [data if a else anyone for data, a in zip(self._data, alive, strict=True)]
+            sequences = side_by_side([data.test(self._piece) for data in drawn if data is not None])
+            alive &= ~self._wrong(nets.predict(sequences), sequences).any(1)
+        self._met |= alive
+        self._run[asked & ~alive] = 0
+
+    def met(self) -> np.ndarray:
+        """How many milestones each net has met."""
+        return self._met
+
+
+class Grammar:
+    """Test each net on its strings: at every symbol all that may come next are above all that may not.
+
+    Args:
+        nets: how many nets there are.
+        size: strings of the training and of the test set.
+
+    Source:
+        Hochreiter & Schmidhuber (1997), section 5.1: "all string symbols in the training and in the test set".
+    """
+
+    milestones = ("solved",)
+
+    def __init__(self, nets: int, size: int = 256) -> None:
+        self._sets: list[Sequences | None] = [None] * nets
+        self._size = size
+        self._met = np.zeros(nets, dtype=int)
+
+    def begin(self, net: int, data: Data) -> None:
+        """Take the trial's strings."""
+        self._sets[net], self._met[net] = data.test(2 * self._size), 0
+
+    def see(self, outputs: Tensor, sequences: Sequences) -> None:
+        """Look at nothing: the strings decide."""
+
+    def test(self, nets: Nets) -> None:
+        """Test all nets on their own strings."""
+        sequences = side_by_side([s for s in self._sets if s is not None])
+        self._met |= grammatical(nets.predict(sequences), sequences).all(1)
+
+    def met(self) -> np.ndarray:
+        """How many milestones each net has met."""
+        return self._met
+
+
+def grammatical(outputs: Tensor, sequences: Sequences) -> np.ndarray:
+    """Return which strings are predicted without fault, (net, batch)."""
+    allowed, asked = sequences.allowed, sequences.target >= 0
+    assert allowed is not None
+    least = outputs.masked_fill(~allowed, float("inf")).amin(-1)
+    most = outputs.masked_fill(allowed, float("-inf")).amax(-1)
+    right: np.ndarray = ((least > most) | ~asked).all(0).numpy()
+    return right

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["Criterion", "Draw", "Nets", "Published", "Row", "Trial"]
+__all__ = ["Criterion", "Data", "Draw", "Drawn", "Nets", "Published", "Row", "Table", "Trial"]
 
-#: Draws sequences of a task: (how many, generator) -> Sequences.
-Draw = Callable[[int, torch.Generator], Sequences]
+#: Draws sequences of a task: (how many, generator=) -> Sequences.
+Draw = Callable[..., Sequences]
 
 
 class Nets(Protocol):
@@ -37,12 +37,46 @@ class Nets(Protocol):
         """Put a new net in the place of one that is done."""
 
 
+class Data(Protocol):
+    """The data of one trial; they depend on its seed alone."""
+
+    def training(self, count: int) -> Sequences:
+        """Draw the next sequences to present, or, with `resets`, the next steps of a stream."""
+
+    def test(self, count: int) -> Sequences:
+        """Draw sequences to test on."""
+
+
+class Drawn:
+    """Data that are drawn as they are needed.
+
+    Args:
+        draw: draws training sequences.
+        seed: of the trial.
+        draw_test: draws test sequences; those of `draw` if None.
+    """
+
+    def __init__(self, draw: Draw, seed: int, draw_test: Draw | None = None) -> None:
+        self._draw, self._draw_test = draw, draw_test or draw
+        # other numbers than those that the weights are drawn from
+        self._generator = torch.Generator().manual_seed(seed + 2**32)
+        self._test_generator = torch.Generator().manual_seed(seed + 2**33)
+
+    def training(self, count: int) -> Sequences:
+        """Draw the next sequences to present."""
+        return self._draw(count, generator=self._generator)
+
+    def test(self, count: int) -> Sequences:
+        """Draw sequences to test on."""
+        return self._draw_test(count, generator=self._test_generator)
+
+
 class Criterion(Protocol):
     """When a trial is over. Milestones are met in order; with the last of them the trial is a success."""
 
     milestones: tuple[str, ...]
 
-    def begin(self, net: int, seed: int) -> None:
+    def begin(self, net: int, data: Data) -> None:
         """Forget what was seen of this net: a new trial begins in its place."""
 
     def see(self, outputs: Tensor, sequences: Sequences) -> None:
@@ -109,13 +143,13 @@ class Row:
         reading: "literal", "closest", or the name of a system that was compared with.
         published: what the paper reports.
         start: seeds -> networks.
-        draw: draws training sequences.
+        data: seed -> the trial's data.
         criterion: how many networks -> the criterion.
-        measure: (network outputs, sequences) -> measures of each net on the test set, each (net,).
-        draw_test: draws test sequences; those of `draw` if None.
-        tested_on: how many sequences the test set has.
+        measure: (outputs, sequences) -> measures of each net on a fresh test set, each (net,).
+        tested_on: how many sequences that test set has, 0 for none.
         block: presentations between two looks at `Criterion.test`.
-        limit: size of a run -> sequences after which a trial has failed.
+        limit: size of a run ("quick", "standard", "full") -> sequences after which a trial has failed.
+        trials: size of a run -> how many trials; where a size is missing, the row is left out of it.
         note: what the reading decides where the paper is silent.
     """
 
@@ -124,11 +158,11 @@ class Row:
     reading: str
     published: Published
     start: Callable[[Sequence[int]], Nets]
-    draw: Draw
+    data: Callable[[int], Data]
     criterion: Callable[[int], Criterion]
-    measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]]
     limit: Mapping[str, int]
-    draw_test: Draw | None = None
+    trials: Mapping[str, int]
+    measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]] | None = None
     tested_on: int = 2560
     block: int = 100
     note: str = ""
@@ -139,6 +173,16 @@ class Row:
         return f"{self.table} / {self.name} / {self.reading}"
 
 
-def as_record(trial: Trial) -> dict[str, Any]:
-    """A trial as plain data."""
-    return {**vars(trial), "milestones": dict(trial.milestones), "test": dict(trial.test)}
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper.
+
+    Attributes:
+        key: what the command line calls it.
+        title: what it shows.
+        rows: all readings of all rows, in the paper's order.
+    """
+
+    key: str
+    title: str
+    rows: tuple[Row, ...]

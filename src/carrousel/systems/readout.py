@@ -5,7 +5,7 @@ from torch import Tensor
 
 from carrousel.systems.network import BIAS, OUTPUT, SHORTCUT, Network
 
-__all__ = ["back", "deltas", "outputs"]
+__all__ = ["back", "deltas", "deviations", "outputs"]
 
 
 def outputs(network: Network, weights: Tensor, hidden: Tensor, x: Tensor) -> Tensor:
@@ -48,13 +48,17 @@ def deltas(network: Network, y: Tensor, target: Tensor) -> Tensor:
     Source:
         Hochreiter & Schmidhuber (1997), appendix A.1, equation (19), which leaves the factor 2 of E out.
     """
-    if target.is_floating_point():
-        error = target - y
-    else:
-        asked = target.unsqueeze(-1)
-        error = torch.where(asked < 0, 0, -y)
-        error.scatter_add_(-1, asked.clamp(min=0), (asked >= 0).to(y.dtype))
+    error = deviations(y, target)
     return error if network.linear else error * y * (1 - y)
+
+
+def deviations(y: Tensor, target: Tensor) -> Tensor:
+    """Return t - y, 0 where nothing is asked; arguments and shapes as of `deltas`."""
+    if target.is_floating_point():
+        return target - y
+    asked = target.unsqueeze(-1)
+    error = torch.where(asked < 0, 0, -y)
+    return error.scatter_add_(-1, asked.clamp(min=0), (asked >= 0).to(y.dtype))
 
 
 def back(network: Network, weights: Tensor, gradient: Tensor, delta: Tensor, hidden: Tensor, x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class RealTime:
 
     Attributes:
         w: the weights, (net, weight).
+        learns: 1 for weights that change, 0 for those that do not, (net, weight); None if all do.
 
     Source:
         Williams & Zipser (1989), Neural Computation 1(2), 270-280, without teacher forcing; of a truncated cell,
@@ -37,7 +38,9 @@ class RealTime:
     ) -> None:
         self.network, self.rate = network, rate
         self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
+        self.learns: Tensor | None = None
         self.influence = Influence(network, len(seeds), dtype)
+        self.sweep = Sweep(network, len(seeds), dtype)
 
     def __len__(self) -> int:
         return len(self.w)
@@ -47,6 +50,10 @@ class RealTime:
         """The weights of one net."""
         return self.network.weights
 
+    def replace(self, net: int, seed: int) -> None:
+        """Put a new net in the place of another; its stream begins with a reset."""
+        self.w[net] = self.network.draw(torch.Generator().manual_seed(seed), self.w.dtype)
+
     def select(self, nets: Sequence[int]) -> None:
         """Keep some nets only: those that are done leave."""
         index = torch.as_tensor(nets, dtype=torch.long)
@@ -55,7 +62,7 @@ class RealTime:
 
     def predict(self, sequences: Sequences) -> Tensor:
         """Compute the outputs at every step with the weights as they are, (time, net, batch, output)."""
-        h = Sweep(self.network, len(self)).forward(self.w, sequences.x, keep=False)
+        h = self.sweep.forward(self.w, sequences.x, keep=False)
         rows, x = h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
         y = readout.outputs(self.network, self.w, rows, x)
         return y.unflatten(1, (len(h), -1)).transpose(0, 1)
@@ -88,5 +95,7 @@ class RealTime:
         change = torch.zeros_like(w)
         passed = readout.back(network, w, change, delta, h, symbols)
         change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
+        if self.learns is not None:
+            change *= self.learns
         w.add_(change, alpha=self.rate)
         return y

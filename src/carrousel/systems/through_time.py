@@ -20,12 +20,12 @@ class ThroughTime:
         network: what they look like.
         seeds: one for each net; its weights depend on nothing else.
         rate: the learning rate.
-        frozen: groups of weights that do not learn.
         clip: the largest norm of one net's change before it is multiplied by the rate; None for any.
         dtype: of everything.
 
     Attributes:
         w: the weights, (net, weight).
+        learns: 1 for weights that change, 0 for those that do not, (net, weight); None if all do.
 
     Source:
         Hochreiter & Schmidhuber (1997), appendix A.1: each weight's change is the sum over all time steps.
@@ -36,13 +36,12 @@ class ThroughTime:
         network: Network,
         seeds: Sequence[int],
         rate: float,
-        frozen: Sequence[str] = (),
         clip: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network, self.rate, self.clip = network, rate, clip
-        self.frozen = [network.places[name] for name in frozen]
         self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
+        self.learns: Tensor | None = None
         self.sweep = Sweep(network, len(seeds), dtype)
         self._net = torch.arange(len(seeds)).unsqueeze(1)
 
@@ -73,8 +72,8 @@ class ThroughTime:
         change = torch.zeros_like(w)
         passed = readout.back(network, w, change, delta, hidden, x)
         change += self.sweep.back(self._placed(passed, h, sequences))
-        for place in self.frozen:
-            change[:, place.start : place.stop] = 0
+        if self.learns is not None:
+            change *= self.learns
         if self.clip is not None:
             change *= (self.clip / change.norm(dim=1, keepdim=True)).clamp(max=1)
         w.add_(change, alpha=self.rate)
@@ -84,29 +83,23 @@ class ThroughTime:
 
     def _asked(self, h: Tensor, sequences: Sequences) -> tuple[Tensor, Tensor]:
         """Cells' outputs and inputs of the steps that have a target, each (net, row, size); symbols (net, row)."""
-        if _is_at_end(sequences):
-            place = sequences.lengths - 1, self._net, torch.arange(h.shape[2])
-            return h[place], sequences.x[place]
-        return h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
+        if sequences.is_per_step:
+            return h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
+        place = sequences.lengths - 1, self._net, torch.arange(h.shape[2])
+        return h[place], sequences.x[place]
 
     def _targets(self, sequences: Sequences) -> Tensor:
         target = sequences.target
-        return target if _is_at_end(sequences) else target.transpose(0, 1).flatten(1, 2)
+        return target.transpose(0, 1).flatten(1, 2) if sequences.is_per_step else target
 
     def _shaped(self, y: Tensor, sequences: Sequences) -> Tensor:
-        if _is_at_end(sequences):
-            return y
-        return y.unflatten(1, (sequences.x.shape[0], -1)).transpose(0, 1)
+        return y.unflatten(1, (len(sequences.x), -1)).transpose(0, 1) if sequences.is_per_step else y
 
     def _placed(self, passed: Tensor, h: Tensor, sequences: Sequences) -> Tensor:
         """What goes on to the cells, in the places of their outputs."""
-        if not _is_at_end(sequences):
+        if sequences.is_per_step:
             return passed.unflatten(1, (h.shape[0], -1)).transpose(0, 1)
         adjoint = torch.zeros_like(h)
         adjoint[sequences.lengths - 1, self._net, torch.arange(h.shape[2])] = passed
         return adjoint
 
-
-def _is_at_end(sequences: Sequences) -> bool:
-    """Whether something is to be said at the last step only."""
-    return sequences.target.is_floating_point() and sequences.target.dim() == 3

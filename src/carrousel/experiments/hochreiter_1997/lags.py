@@ -1,0 +1,123 @@
+"""Experiment 2, long time lags (Tables 2 and 3, and 2b of the text): one symbol to remember among many others."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carrousel.cells.lstm_1997 import lstm_1997_input_gate
+from carrousel.experiments.criteria import Faultless
+from carrousel.experiments.hochreiter_1997.setting import SOURCE, largest, lstm, sizes
+from carrousel.experiments.trials import Drawn, Nets, Published, Row, Table
+from carrousel.systems import readout
+from carrousel.systems.grown import Grown
+from carrousel.systems.network import Network
+from carrousel.systems.real_time import RealTime
+from carrousel.tasks.lags import (
+    CORRECT_WITHIN,
+    VERY_LONG_CORRECT_WITHIN,
+    no_local_regularity,
+    noise_free,
+    very_long,
+)
+from carrousel.tasks.sequences import Sequences
+
+__all__ = ["TABLES"]
+
+P, WEIGHTS, TRIALS = 100, 10_504, 18
+#: task -> sequences
+PUBLISHED = {"2a": 5_040, "2b": 5_680}
+#: (q, p) -> weights, sequences
+TABLE_3 = {
+    (50, 50): (364, 30_000),
+    (100, 100): (664, 31_000),
+    (200, 200): (1264, 33_000),
+    (500, 500): (3064, 38_000),
+    (1000, 1000): (6064, 49_000),
+    (1000, 500): (3064, 49_000),
+    (1000, 200): (1264, 75_000),
+    (1000, 100): (664, 135_000),
+    (1000, 50): (364, 203_000),
+}
+TRIALS_3 = 20
+
+
+def _one_cell(p: int, rate: float, seeds: Sequence[int]) -> Nets:
+    """One memory cell and its input gate, beside the shortcut from inputs to outputs."""
+    network = Network(
+        lstm_1997_input_gate, p + 1, p + 1, 1, output_bias=False, shortcut=True, symbols=True, scale=0.2
+    )
+    return Grown(RealTime(network, seeds, rate))
+
+
+def wrong_anywhere(outputs: Tensor, sequences: Sequences) -> np.ndarray:
+    """Return which sequences have an output that errs too much, at any step: (net, batch)."""
+    error = readout.deviations(outputs.flatten(0, 1), sequences.target.flatten(0, 1))
+    found: np.ndarray = (error.abs().amax(-1).unflatten(0, sequences.target.shape[:2]).amax(0) >= CORRECT_WITHIN).numpy()
+    return found
+
+
+def wrong_at_end(outputs: Tensor, sequences: Sequences) -> np.ndarray:
+    """Return which sequences have an output that errs too much at the last step: (net, batch)."""
+    found: np.ndarray = (readout.deviations(outputs[-1], sequences.target[-1]).abs().amax(-1) >= CORRECT_WITHIN).numpy()
+    return found
+
+
+def _both(p: int, count: int, generator: torch.Generator) -> Sequences:
+    """The two sequences of 2a."""
+    drawn = noise_free(64, p, generator=generator)
+    first = [int((drawn.x[0] == symbol).nonzero()[0]) for symbol in (p - 1, p)]
+    return Sequences(drawn.x[:, first], drawn.lengths[first], drawn.target[:, first])
+
+
+def _row_2(task: str) -> Row:
+    is_a = task == "2a"
+    return Row(
+        table="2" if is_a else "2b",
+        name=f"LSTM p={P}",
+        reading="literal",
+        published=Published({"solved": PUBLISHED[task]}, 1.0, WEIGHTS, TRIALS, {}, SOURCE),
+        start=partial(_one_cell, P, 1.0),
+        data=partial(Drawn, partial(_pieces, noise_free, P), draw_test=partial(_both, P)) if is_a
+        else partial(Drawn, partial(_pieces, no_local_regularity, P)),
+        criterion=partial(Faultless, wrong=wrong_anywhere, size=2, piece=2) if is_a
+        else partial(Faultless, wrong=wrong_at_end),
+        limit=sizes(3_000, 50_000, 5_000_000),
+        trials=sizes(3, 18, TRIALS),
+        block=20,
+        note="weights change at the end of each sequence, on which the text is silent; the cell is added when the mean "
+        "squared error of 100 sequences is not 2 % below that of the 100 before",
+    )  # fmt: skip
+
+
+def _pieces(draw: partial[Sequences], p: int, count: int, generator: torch.Generator) -> Sequences:
+    return draw(count, p, generator=generator)._replace(allowed=None)
+
+
+def _row_3(q: int, p: int) -> Row:
+    weights, presentations = TABLE_3[q, p]
+    return Row(
+        table="3",
+        name=f"q={q} p={p}",
+        reading="literal",
+        published=Published({"solved": presentations}, 1.0, weights, TRIALS_3, {}, SOURCE),
+        start=lstm(p + 4, 2, 2, 1, 0.01, biased=False, output_bias=False, symbols=True, scale=0.2),
+        data=partial(Drawn, partial(very_long, q=q, p=p)),
+        criterion=partial(Faultless, wrong=_wrong_class),
+        limit=sizes(1_000 if q == 1000 else 3_000, 400_000, 5_000_000),
+        trials=sizes(3, 10 if q < 1000 else 10, TRIALS_3),
+        block=50,
+    )
+
+
+def _wrong_class(outputs: Tensor, sequences: Sequences) -> np.ndarray:
+    return largest(outputs, sequences) >= VERY_LONG_CORRECT_WITHIN
+
+
+TABLES = (
+    Table("2", "noise-free sequences with long time lags", (_row_2("2a"),)),
+    Table("2b", "the same without local regularities", (_row_2("2b"),)),
+    Table("3", "very long time lags", tuple(_row_3(*setting) for setting in TABLE_3)),
+)
