@@ -13,8 +13,8 @@ from carrousel.transforms import looked_up
 
 __all__ = ["Sweep"]
 
-#: Shapes of sequences whose memory is kept.
-KEPT = 8
+#: Shapes of sequences whose memory is kept, and what their lengths are multiples of: steps behind the end do no harm.
+KEPT, STEPS = 8, 16
 
 
 class Sweep:
@@ -75,7 +75,8 @@ class Sweep:
         Returns:
             The memory cells' outputs, (time, net, batch, hidden): a view of memory that the next call overwrites.
         """
-        self.call = call = self._call(x.shape[0], x.shape[2], keep)
+        time = len(x)
+        self.call = call = self._call(-(-time // STEPS) * STEPS, x.shape[2], keep)
         padded = pad(w, (0, 1))
         for name, place in self.stacks.items():
             torch.index_select(padded, 1, place, out=call.parameters[name].view(self.nets, -1))
@@ -83,11 +84,11 @@ class Sweep:
             columns = self.table[x]  # (time, net, batch, gate * unit): places in a row of weights
             self.seen = columns + torch.arange(self.nets).view(-1, 1, 1) * padded.shape[1]
             steps = padded.flatten()[self.seen].unflatten(-1, (-1, self.network.hidden))
-            call.steps.copy_(self.lanes(steps))
+            call.steps[:time] = self.lanes(steps)
         else:
-            call.x.copy_(self.lanes(one_hot(x, self.network.inputs) if self.network.symbols else x))
+            call.x[:time] = self.lanes(one_hot(x, self.network.inputs) if self.network.symbols else x)
         call.forward()
-        return self.spread(call.output)
+        return self.spread(call.output[:time])
 
     # ------------------------------------------------------------------ back
 
@@ -100,14 +101,15 @@ class Sweep:
         Returns:
             Its derivative by the weights, (net, weight); zero for those of the output units.
         """
-        call = self.call
-        call.adjoint.copy_(self.lanes(adjoint))
+        call, time = self.call, len(adjoint)
+        call.adjoint[:time] = self.lanes(adjoint)
+        call.adjoint[time:] = 0
         call.backward()
         gradient = adjoint.new_zeros(self.nets, self.network.weights + 1)
         if call.gradients:
             stacks = torch.cat([parameter.flatten(1) for parameter in call.gradients.values()], dim=1)
             gradient.index_add_(1, self.columns, stacks)
         if self.looks_up:
-            steps = torch.stack([self.spread(step) for step in call.step_gradients], dim=-2).flatten(-2)
+            steps = torch.stack([self.spread(step[:time]) for step in call.step_gradients], dim=-2).flatten(-2)
             gradient.view(-1).index_add_(0, self.seen.flatten(), steps.flatten())
         return gradient[:, :-1]
