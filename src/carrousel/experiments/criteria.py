@@ -69,7 +69,8 @@ class Recent:
         met = self._count[:, None] <= self._allowed
         if self.mean is not None:
             met &= (self._sum < self.mean * self.window)[:, None]
-        return np.logical_and.accumulate(met, axis=1).sum(1)
+        count: np.ndarray = np.logical_and.accumulate(met, axis=1).sum(1)
+        return count
 
 
 class TestSet:
@@ -149,7 +150,7 @@ class Faultless:
         wrong: Callable[[Tensor, Sequences], np.ndarray],
         size: int = 10_000,
         piece: int = 100,
-        recent: int = 50,
+        recent: int = 500,
     ) -> None:
         self._wrong, self._pieces, self._piece, self._recent = wrong, size // piece, piece, recent
         self._data: list[Data | None] = [None] * nets

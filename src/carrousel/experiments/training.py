@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from carrousel.experiments.trials import Criterion, Data, Nets, Row, Trial
+from carrousel.experiments.trials import Criterion, Data, Row, Stoppable, Trial
+from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
 __all__ = ["LANES", "for_all", "run", "side_by_side"]
@@ -42,7 +43,7 @@ def run(row: Row, seeds: Sequence[int], limit: int) -> Iterator[Trial]:
             lane.seconds += (time.perf_counter() - start) / len(busy)
         for net, lane in enumerate(lanes):
             if lane.is_busy and (lane.met == last or lane.presented >= limit):
-                yield _trial(row, nets, net, lane, lane.met == last)
+                yield _trial(row, nets, net, lane, limit, lane.met == last)
                 lane.is_busy = False
                 if waiting:
                     seed = waiting.pop(0)
@@ -64,20 +65,26 @@ class _Lane:
 def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane]) -> None:
     """Present a block of sequences to every net; look at the criterion after each, and test at the end."""
     block = side_by_side([lane.data.training(row.block) for lane in lanes])
-    for sequences in _presentations(block):
+    for sequences in [block] if row.at_once or block.resets is not None else _one_by_one(block):
         criterion.see(nets.learn(sequences), sequences)
-        begun = [1] * len(lanes) if block.resets is None else block.resets.sum((0, 2)).tolist()
-        _note(nets, criterion, lanes, begun)
+        if block.resets is None:
+            begun = [sequences.lengths.shape[1]] * len(lanes)
+        else:
+            begun = block.resets.sum((0, 2)).tolist()
+        for net in _note(criterion, lanes, begun):
+            assert isinstance(nets, Stoppable), type(nets)
+            lanes[net].weights = nets.w[net].clone()
     for net, lane in enumerate(lanes):
         if lane.weights is not None:  # it went on learning until the end of the block
+            assert isinstance(nets, Stoppable)
             nets.w[net] = lane.weights
     criterion.test(nets)
-    _note(nets, criterion, lanes, [0] * len(lanes))
+    _note(criterion, lanes, [0] * len(lanes))
 
 
-def _note(nets: Nets, criterion: Criterion, lanes: Sequence[_Lane], presented: Sequence[int]) -> None:
-    """Count, write down the milestones that were met, and keep the weights of a net that has met them all."""
-    last = len(criterion.milestones)
+def _note(criterion: Criterion, lanes: Sequence[_Lane], presented: Sequence[int]) -> list[int]:
+    """Count, and write down the milestones that were met; return the nets that have met the last one now."""
+    last, done = len(criterion.milestones), []
     for net, (lane, met, more) in enumerate(zip(lanes, criterion.met().tolist(), presented, strict=True)):
         if lane.met == last:
             continue
@@ -86,27 +93,25 @@ def _note(nets: Nets, criterion: Criterion, lanes: Sequence[_Lane], presented: S
             lane.milestones[criterion.milestones[lane.met]] = lane.presented
             lane.met += 1
         if lane.met == last:
-            lane.weights = nets.w[net].clone()
+            done.append(net)
+    return done
 
 
-def _presentations(block: Sequences) -> Iterator[Sequences]:
-    """Cut (net, presentation) rows into one presentation after the other; a stream is one."""
-    if block.resets is not None:
-        yield block
-        return
+def _one_by_one(block: Sequences) -> Iterator[Sequences]:
+    """Cut (net, presentation) rows into one presentation after the other."""
     for k in range(block.lengths.shape[1]):
         here = slice(k, k + 1)
         target = block.target[:, :, here] if block.is_per_step else block.target[:, here]
         yield Sequences(block.x[:, :, here], block.lengths[:, here], target)
 
 
-def _trial(row: Row, nets: Nets, net: int, lane: _Lane, solved: bool) -> Trial:
+def _trial(row: Row, nets: Nets, net: int, lane: _Lane, limit: int, solved: bool) -> Trial:
     """Test a net that is done on fresh sequences."""
     test = {}
     if solved and row.measure is not None:
         sequences = for_all(lane.data.test(row.tested_on), len(nets))
         test = {name: float(value[net]) for name, value in row.measure(nets.predict(sequences), sequences).items()}
-    return Trial(row.key, lane.seed, lane.milestones, solved, lane.presented, test, lane.seconds)
+    return Trial(row.key, lane.seed, lane.milestones, solved, lane.presented, limit, test, lane.seconds)
 
 
 def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
@@ -131,7 +136,8 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     else:
         target = torch.stack([s.target for s in drawn])
     x = stacked([s.x for s in drawn], 0)
-    assert x is not None and target is not None
+    assert x is not None
+    assert target is not None
     lengths = torch.stack([s.lengths for s in drawn])
     allowed = stacked([s.allowed for s in drawn], False)
     return Sequences(x, lengths, target, allowed, stacked([s.resets for s in drawn], False))
@@ -140,4 +146,3 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
 def for_all(drawn: Sequences, nets: int) -> Sequences:
     """Give every net the same sequences: rows (batch,) -> (net, batch)."""
     return side_by_side([drawn] * nets)
-

@@ -2,39 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["Criterion", "Data", "Draw", "Drawn", "Nets", "Published", "Row", "Table", "Trial"]
+__all__ = ["Criterion", "Data", "Draw", "Drawn", "Published", "Row", "Stoppable", "Table", "Trial"]
 
 #: Draws sequences of a task: (how many, generator=) -> Sequences.
 Draw = Callable[..., Sequences]
 
 
-class Nets(Protocol):
-    """Networks that learn side by side; every class of `carrousel.systems` starts some.
+@runtime_checkable
+class Stoppable(Nets, Protocol):
+    """Nets that a criterion can stop between two sequences of a block.
 
     Attributes:
         w: their weights, (net, weight).
     """
 
     w: Tensor
-
-    def __len__(self) -> int: ...
-
-    def learn(self, sequences: Sequences) -> Tensor:
-        """Learn from one sequence for each net; return the outputs as they were before."""
-
-    def predict(self, sequences: Sequences) -> Tensor:
-        """Compute the outputs with the weights as they are."""
-
-    def replace(self, net: int, seed: int) -> None:
-        """Put a new net in the place of one that is done."""
 
 
 class Data(Protocol):
@@ -74,7 +65,9 @@ class Drawn:
 class Criterion(Protocol):
     """When a trial is over. Milestones are met in order; with the last of them the trial is a success."""
 
-    milestones: tuple[str, ...]
+    @property
+    def milestones(self) -> tuple[str, ...]:
+        """Their names, in order."""
 
     def begin(self, net: int, data: Data) -> None:
         """Forget what was seen of this net: a new trial begins in its place."""
@@ -120,6 +113,7 @@ class Trial:
         milestones: name -> sequences presented until then.
         solved: whether all milestones were met.
         presentations: sequences presented in all.
+        limit: after so many the trial would have failed.
         test: measures on the test set, of a solved trial.
         seconds: of computing, its share of the time that its population took.
     """
@@ -129,6 +123,7 @@ class Trial:
     milestones: Mapping[str, int]
     solved: bool
     presentations: int
+    limit: int
     test: Mapping[str, float]
     seconds: float
 
@@ -148,6 +143,7 @@ class Row:
         measure: (outputs, sequences) -> measures of each net on a fresh test set, each (net,).
         tested_on: how many sequences that test set has, 0 for none.
         block: presentations between two looks at `Criterion.test`.
+        at_once: whether a block is presented as one batch: an epoch.
         limit: size of a run ("quick", "standard", "full") -> sequences after which a trial has failed.
         trials: size of a run -> how many trials; where a size is missing, the row is left out of it.
         note: what the reading decides where the paper is silent.
@@ -165,6 +161,7 @@ class Row:
     measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]] | None = None
     tested_on: int = 2560
     block: int = 100
+    at_once: bool = False
     note: str = ""
 
     @property

@@ -97,4 +97,3 @@ class Grown:
         self._output[grown] = self.first[grown]
         assert self.nets.learns is not None
         self.nets.learns[grown, : self._end] = 1
-

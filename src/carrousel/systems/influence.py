@@ -138,7 +138,8 @@ class Influence:
         through = matrix[..., self.fed_columns] @ fed
         index = self.index.flatten(0, 1).expand(len(operands), -1, -1)
         through.scatter_add_(2, index, operands.unsqueeze(1).expand_as(index))
-        return through.unflatten(1, (self.gates, -1)).unbind(1)
+        moved: Sequence[Tensor] = through.unflatten(1, (self.gates, -1)).unbind(1)
+        return moved
 
     def gradient(self, adjoint: Tensor) -> Tensor:
         """Return the derivative of the loss by the recurrent layer's weights.

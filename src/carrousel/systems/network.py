@@ -95,7 +95,8 @@ class Network:
     def part(self, weights: Tensor, name: str) -> Tensor:
         """Return a group's weights, (net, *shape): a view of (net, weight)."""
         place = self.places[name]
-        return weights[:, place.start : place.stop].unflatten(1, place.shape)
+        view: Tensor = weights[:, place.start : place.stop].unflatten(1, place.shape)
+        return view
 
     @cached_property
     def stacks(self) -> dict[str, Tensor]:

@@ -33,9 +33,7 @@ class RealTime:
         Hochreiter & Schmidhuber (1997), appendix A.1.
     """
 
-    def __init__(
-        self, network: Network, seeds: Sequence[int], rate: float, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, network: Network, seeds: Sequence[int], rate: float, dtype: torch.dtype = torch.float32) -> None:
         self.network, self.rate = network, rate
         self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
         self.learns: Tensor | None = None
@@ -65,7 +63,8 @@ class RealTime:
         h = self.sweep.forward(self.w, sequences.x, keep=False)
         rows, x = h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
         y = readout.outputs(self.network, self.w, rows, x)
-        return y.unflatten(1, (len(h), -1)).transpose(0, 1)
+        by_step: Tensor = y.unflatten(1, (len(h), -1)).transpose(0, 1)
+        return by_step
 
     def learn(self, sequences: Sequences) -> Tensor:
         """Learn while the sequences pass, one for each net; a stream (with resets) goes on where the last one ended.

@@ -56,7 +56,8 @@ class Sweep:
         missing = -self.nets % lanes
         if missing:
             values = pad(values, (*[0, 0] * (values.dim() - 2), 0, missing))
-        return values.unflatten(1, (-1, lanes)).movedim(2, -1)
+        seen: Tensor = values.unflatten(1, (-1, lanes)).movedim(2, -1)
+        return seen
 
     def spread(self, values: Tensor) -> Tensor:
         """Undo `lanes`."""

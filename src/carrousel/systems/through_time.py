@@ -1,4 +1,4 @@
-"""Many nets that learn at the end of every sequence: the gradient through time, or what a truncated cell leaves of it."""
+"""Many nets that learn at the end of every sequence: by the gradient through time, or what a truncated cell leaves."""
 
 from collections.abc import Sequence
 
@@ -58,7 +58,7 @@ class ThroughTime:
         self.w[net] = self.network.draw(torch.Generator().manual_seed(seed), self.w.dtype)
 
     def predict(self, sequences: Sequences) -> Tensor:
-        """Compute the outputs: (net, batch, output) at the last step, (time, net, batch, output) for targets per step."""
+        """Compute the outputs: (net, batch, output) at the last step, with targets per step (time, net, batch, output)."""
         h = self.sweep.forward(self.w, sequences.x, keep=False)
         return self._shaped(readout.outputs(self.network, self.w, *self._asked(h, sequences)), sequences)
 
@@ -98,8 +98,8 @@ class ThroughTime:
     def _placed(self, passed: Tensor, h: Tensor, sequences: Sequences) -> Tensor:
         """What goes on to the cells, in the places of their outputs."""
         if sequences.is_per_step:
-            return passed.unflatten(1, (h.shape[0], -1)).transpose(0, 1)
+            by_step: Tensor = passed.unflatten(1, (h.shape[0], -1)).transpose(0, 1)
+            return by_step
         adjoint = torch.zeros_like(h)
         adjoint[sequences.lengths - 1, self._net, torch.arange(h.shape[2])] = passed
         return adjoint
-

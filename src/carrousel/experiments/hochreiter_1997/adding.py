@@ -1,6 +1,7 @@
 """Experiment 4, adding (Table 7): remember two marked real numbers over hundreds of steps and add them."""
 
 from functools import partial
+from typing import Any
 
 from carrousel.experiments.criteria import Recent
 from carrousel.experiments.hochreiter_1997.setting import SOURCE, errors, lstm, sizes
@@ -14,7 +15,7 @@ PUBLISHED = {100: (74_000, 1), 500: (209_000, 0), 1000: (853_000, 1)}
 WEIGHTS, TRIALS, RATE = 93, 10, 0.5
 
 #: reading -> what it decides, T -> sequences after which a trial of a standard run has failed, note
-READINGS = {
+READINGS: dict[str, tuple[dict[str, Any], dict[int, int], str]] = {
     "literal": ({}, {100: 2_000_000, 500: 500_000, 1000: 250_000}, "logistic output units"),
     "closest": (
         {"linear": True, "output_bias": False},
@@ -44,5 +45,9 @@ def _row(time: int, reading: str) -> Row:
 
 
 TABLES = (
-    Table("7", "adding", tuple(_row(time, reading) for time in PUBLISHED for reading in READINGS if time in READINGS[reading][1])),
+    Table(
+        "7",
+        "adding",
+        tuple(_row(time, reading) for time in PUBLISHED for reading in READINGS if time in READINGS[reading][1]),
+    ),
 )

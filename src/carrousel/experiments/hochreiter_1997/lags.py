@@ -10,11 +10,12 @@ from torch import Tensor
 from carrousel.cells.lstm_1997 import lstm_1997_input_gate
 from carrousel.experiments.criteria import Faultless
 from carrousel.experiments.hochreiter_1997.setting import SOURCE, largest, lstm, sizes
-from carrousel.experiments.trials import Drawn, Nets, Published, Row, Table
+from carrousel.experiments.trials import Draw, Drawn, Published, Row, Table
 from carrousel.systems import readout
 from carrousel.systems.grown import Grown
 from carrousel.systems.network import Network
 from carrousel.systems.real_time import RealTime
+from carrousel.systems.system import Nets
 from carrousel.tasks.lags import (
     CORRECT_WITHIN,
     VERY_LONG_CORRECT_WITHIN,
@@ -46,16 +47,16 @@ TRIALS_3 = 20
 
 def _one_cell(p: int, rate: float, seeds: Sequence[int]) -> Nets:
     """One memory cell and its input gate, beside the shortcut from inputs to outputs."""
-    network = Network(
-        lstm_1997_input_gate, p + 1, p + 1, 1, output_bias=False, shortcut=True, symbols=True, scale=0.2
-    )
+    network = Network(lstm_1997_input_gate, p + 1, p + 1, 1, output_bias=False, shortcut=True, symbols=True, scale=0.2)
     return Grown(RealTime(network, seeds, rate))
 
 
 def wrong_anywhere(outputs: Tensor, sequences: Sequences) -> np.ndarray:
     """Return which sequences have an output that errs too much, at any step: (net, batch)."""
     error = readout.deviations(outputs.flatten(0, 1), sequences.target.flatten(0, 1))
-    found: np.ndarray = (error.abs().amax(-1).unflatten(0, sequences.target.shape[:2]).amax(0) >= CORRECT_WITHIN).numpy()
+    found: np.ndarray = (
+        error.abs().amax(-1).unflatten(0, sequences.target.shape[:2]).amax(0) >= CORRECT_WITHIN
+    ).numpy()
     return found
 
 
@@ -82,7 +83,7 @@ def _row_2(task: str) -> Row:
         start=partial(_one_cell, P, 1.0),
         data=partial(Drawn, partial(_pieces, noise_free, P), draw_test=partial(_both, P)) if is_a
         else partial(Drawn, partial(_pieces, no_local_regularity, P)),
-        criterion=partial(Faultless, wrong=wrong_anywhere, size=2, piece=2) if is_a
+        criterion=partial(Faultless, wrong=wrong_anywhere, size=2, piece=2, recent=20) if is_a
         else partial(Faultless, wrong=wrong_at_end),
         limit=sizes(3_000, 50_000, 5_000_000),
         trials=sizes(3, 18, TRIALS),
@@ -92,7 +93,7 @@ def _row_2(task: str) -> Row:
     )  # fmt: skip
 
 
-def _pieces(draw: partial[Sequences], p: int, count: int, generator: torch.Generator) -> Sequences:
+def _pieces(draw: Draw, p: int, count: int, generator: torch.Generator) -> Sequences:
     return draw(count, p, generator=generator)._replace(allowed=None)
 
 

@@ -92,5 +92,7 @@ def _row(setting: tuple[int, int, float], reading: str) -> Row:
 
 
 TABLES = (
-    Table("1", "embedded Reber grammar", tuple(_row(setting, reading) for setting in PUBLISHED for reading in READINGS)),
+    Table(
+        "1", "embedded Reber grammar", tuple(_row(setting, reading) for setting in PUBLISHED for reading in READINGS)
+    ),
 )

@@ -6,9 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from carrousel.cells import lstm_1997
-from carrousel.experiments.trials import Nets
 from carrousel.systems.network import Network
 from carrousel.systems.real_time import RealTime
+from carrousel.systems.system import Nets
 from carrousel.systems.through_time import ThroughTime
 from carrousel.tasks.sequences import Sequences
 

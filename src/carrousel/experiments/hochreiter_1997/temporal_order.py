@@ -24,9 +24,7 @@ def _row(relevant: int) -> Row:
         name="6a" if relevant == 2 else "6b",
         reading="literal",
         published=Published({"solved": presentations}, 1.0, weights, trials, {"wrong": wrong / 2560}, SOURCE),
-        start=lstm(
-            INPUTS, len(CLASSES[relevant]), len(input_gates), 2, rate, input_gates=input_gates, symbols=True
-        ),
+        start=lstm(INPUTS, len(CLASSES[relevant]), len(input_gates), 2, rate, input_gates=input_gates, symbols=True),
         data=partial(Drawn, draw),
         criterion=partial(Recent, within=CORRECT_WITHIN, mean=0.1),
         limit=sizes(30_000, 300_000, 5_000_000) if relevant == 2 else sizes(15_000, 2_000_000, 5_000_000),

@@ -1,0 +1,83 @@
+"""Trials over the cores: populations of them, each in a process of its own, reported as they end."""
+
+import multiprocessing
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from carrousel.experiments.tables import row_of
+from carrousel.experiments.training import LANES, run
+from carrousel.experiments.trials import Row, Trial
+
+__all__ = ["Job", "jobs", "spread"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Trials of one row that run side by side.
+
+    Attributes:
+        row: its key.
+        seeds: of the trials.
+        limit: sequences after which a trial has failed.
+    """
+
+    row: str
+    seeds: tuple[int, ...]
+    limit: int
+
+
+def jobs(row: Row, seeds: Sequence[int], limit: int) -> list[Job]:
+    """Cut a row's trials into populations."""
+    return [Job(row.key, tuple(seeds[k : k + LANES]), limit) for k in range(0, len(seeds), LANES)]
+
+
+def spread(work: Sequence[Job], workers: int, done: Callable[[Job], None] = lambda job: None) -> Iterator[Trial]:
+    """Run jobs and yield their trials as they end.
+
+    Args:
+        work: the jobs, begun in this order.
+        workers: processes; each computes on one thread.
+        done: is called with every job that is over.
+    """
+    if workers == 1:
+        for job in work:
+            yield from _trials(job)
+            done(job)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        ended: Any = manager.Queue()
+        waiting: dict[Future[None], Job] = {pool.submit(_work, job, ended): job for job in work}
+        try:
+            while waiting:
+                finished, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                yield from _drained(ended)
+                for future in finished:
+                    future.result()
+                    done(waiting.pop(future))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _drained(ended: Any) -> Iterator[Trial]:
+    while True:
+        try:
+            yield ended.get_nowait()
+        except queue.Empty:
+            return
+
+
+def _work(job: Job, ended: Any) -> None:
+    """What a process does."""
+    import torch
+
+    torch.set_num_threads(1)
+    for trial in _trials(job):
+        ended.put(trial)
+
+
+def _trials(job: Job) -> Iterator[Trial]:
+    return run(row_of(job.row), job.seeds, job.limit)
