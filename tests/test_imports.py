@@ -22,8 +22,9 @@ LAYERS = (
     ("cell", "rewriting", "transforms"),
     ("cells",),
     ("nn",),
-    ("tasks", "data"),
-    ("demo",),
+    ("tasks", "data", "report"),
+    ("systems",),
+    ("experiments", "demo"),
     ("cli", "__main__"),
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
@@ -32,9 +33,10 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 ONLY = {
     "sympy": {"functions", "calculus"},
     "llvmlite": {"backends.llvm", "cli"},
-    "matplotlib": {"demo"},
+    "matplotlib": {"demo", "report", "experiments"},
+    "jinja2": {"report"},
     "typer": {"cli"},
-    "rich": {"cli", "demo"},
+    "rich": {"cli", "demo", "experiments"},
 }
 
 every_file = pytest.mark.parametrize("module", MODULES)

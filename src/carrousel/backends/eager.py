@@ -136,8 +136,8 @@ def tangent_step(definition: Definition) -> str:
         definition: the cell's definition.
 
     Returns:
-        Python source that `compile_kernel` accepts: `(a_<gate>..., <state>_prev..., their tangents...) -> the new
-        states..., their tangents...`.
+        Python source that `compile_kernel` accepts: `(a_<gate>..., <state>_prev..., inputs per step..., the tangents of
+        net inputs and states...) -> the new states..., their tangents...`. Gates stand in the order of the groups.
 
     Raises:
         OptionError: the cell has no such equations, `carrousel.calculus.tangent` says why.
@@ -146,7 +146,12 @@ def tangent_step(definition: Definition) -> str:
     from carrousel.calculus.trace import trace
 
     derived = tangent(trace(definition))
-    given = [*derived.net_inputs.values(), *(f"{state}_prev" for state in definition.states), *definition.step_inputs]
+    gates = dict.fromkeys(gate for group in definition.groups for gate in group.gates)
+    given = [
+        *(derived.net_inputs[gate] for gate in gates),
+        *(f"{state}_prev" for state in definition.states),
+        *definition.step_inputs,
+    ]
     arguments = [*given, *(derived.names[name] for name in given if name not in definition.step_inputs)]
     moved = (derived.names.get(state, "0") for state in definition.states)  # 0: all that it reads is stopped
     returned = [*definition.states, *moved]

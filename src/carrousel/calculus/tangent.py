@@ -11,7 +11,7 @@ import sympy
 
 from carrousel.calculus.names import fresh
 from carrousel.calculus.printing import text
-from carrousel.calculus.trace import Trace
+from carrousel.calculus.trace import Product, Trace
 from carrousel.errors import OptionError
 from carrousel.functions import stop_gradient
 
@@ -52,7 +52,7 @@ def tangent(forward: Trace) -> Tangent:
         OptionError: a product or parameter is no plain term of a gate's net input, as in a GRU, or multiplies a
             quantity of its own step.
     """
-    net_inputs = {line.removeprefix("a_"): line for line in _net_inputs(forward)}
+    net_inputs = _net_inputs(forward)
     names, taken = {}, set(forward.order)
     for name in forward.order:
         if name.isidentifier():
@@ -84,20 +84,22 @@ def _times(factor: str, partial: sympy.Expr, name: str) -> str:
     return f"({factor})*{name}" if partial.is_Add or factor.startswith("-") else f"{factor}*{name}"
 
 
-def _net_inputs(forward: Trace) -> list[str]:
-    """The lines that hold products and parameters, each of them as a plain term."""
-    found = []
+def _net_inputs(forward: Trace) -> dict[str, str]:
+    """Gate -> the line that holds its products and parameters, each of them as a plain term."""
+    found: dict[str, str] = {}
     multiplied = {"x", *(f"{state}_prev" for state in forward.definition.states)}
     for symbol, value in forward.equations:
         terms = value.free_symbols & {*forward.opaque, *forward.parameters}
         if not terms:
             continue
-        operands = {forward.opaque[term].operand for term in terms if term in forward.opaque}
-        is_plain = value == sympy.Add(*terms) and symbol.name.startswith("a_")
-        if not (is_plain and operands <= multiplied):
+        nodes = [forward.opaque[term] for term in terms if term in forward.opaque]
+        gates = {node.gate for node in nodes if isinstance(node, Product)}
+        gates |= {str(term).partition(".")[2] for term in terms if term not in forward.opaque}
+        is_plain = value == sympy.Add(*terms) and len(gates) == 1 and gates.isdisjoint(found)
+        if not is_plain or not {node.operand for node in nodes} <= multiplied:
             raise OptionError(
                 f"{forward.definition.name} - real-time recurrent learning takes products and biases as plain terms of "
                 f"a gate's net input, got {symbol} = {text(value, forward.order)} - learn through time"
             )
-        found.append(symbol.name)
+        found[gates.pop()] = symbol.name
     return found

@@ -1,0 +1,108 @@
+"""Run the tables, show how far they are, write what came out."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from carrousel.errors import OptionError
+from carrousel.experiments import page
+from carrousel.experiments.record import Record
+from carrousel.experiments.spread import Job, jobs, spread
+from carrousel.experiments.tables import chosen
+from carrousel.experiments.trials import Row
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    keys: Sequence[str],
+    size: str,
+    folder: Path,
+    *,
+    trials: int | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Run the rows of some tables and write the report.
+
+    Args:
+        keys: of the tables, all if there are none.
+        size: "quick", "standard" or "full".
+        folder: for trials and report.
+        trials: of every row; by default what the size says.
+        resume: whether trials that the folder has already count.
+        workers: processes, by default one for each core.
+        console: where progress is shown.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UnknownNameError: there is no such table.
+        OptionError: a number is below 1.
+        OutputError: the folder has trials that are not to be resumed, or can not be written.
+    """
+    for option, number in (("seeds", trials), ("workers", workers)):
+        if number is not None and number < 1:
+            raise OptionError(f"reproduce - {option} is {number}, expected at least 1 - give a larger number")
+    console = console or Console()
+    tables, record = chosen(keys), Record(folder, resume)
+    rows = [row for table in tables for row in table.rows if size in row.limit and size in row.trials]
+    work = [job for row in rows for job in _missing(row, record, size, trials)]
+    start = time.perf_counter()
+    if work:
+        _run(work, rows, record, workers or os.cpu_count() or 1, console)
+    seconds = time.perf_counter() - start
+    for table in tables:
+        console.print(page.table_of(table, record))
+    path = page.write(tables, record, folder, environment(size, seconds))
+    console.print(f"{path}", highlight=False, soft_wrap=True)
+    return path
+
+
+def _missing(row: Row, record: Record, size: str, trials: int | None) -> list[Job]:
+    """The trials of a row that are not on disk yet."""
+    limit = row.limit[size]
+    seeds = range(trials or row.trials[size])
+    return jobs(row, [seed for seed in seeds if record.find(row.key, seed, limit) is None], limit)
+
+
+def _run(work: Sequence[Job], rows: Sequence[Row], record: Record, workers: int, console: Console) -> None:
+    totals: dict[str, int] = {}
+    for job in work:
+        totals[job.row] = totals.get(job.row, 0) + len(job.seeds)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        whole = progress.add_task("all trials", total=sum(totals.values()), rate="")
+        tasks = {key: progress.add_task(key, total=total, rate="") for key, total in totals.items()}
+        presented = dict.fromkeys(totals, 0)
+        began = time.perf_counter()
+        for trial in spread(work, min(workers, len(work))):
+            record.add(trial)
+            presented[trial.row] += trial.presentations
+            rate = f"{sum(presented.values()) / (time.perf_counter() - began):,.0f} sequences/s"
+            progress.update(whole, advance=1, rate=rate)
+            progress.update(tasks[trial.row], advance=1)
+
+
+def environment(size: str, seconds: float) -> Mapping[str, str]:
+    """What the numbers were made with."""
+    from carrousel.backends.llvm import target
+
+    versions = {library: metadata.version(library) for library in ("carrousel", "torch", "llvmlite", "numpy")}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {target.host().name}"
+    return {
+        "size": size,
+        "machine": machine,
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        **versions,
+        "seconds": f"{seconds:.0f}",
+    }
