@@ -10,7 +10,8 @@ from carrousel.backends.eager import groups
 from carrousel.calculus.notation import HIDDEN, OUTPUT
 from carrousel.cell import Cell
 from carrousel.errors import CarrouselError, DefinitionError, OptionError, OptionTypeError, UnknownNameError
-from carrousel.transforms import clip_cell, clip_gates, detached, projected, truncated, variant, zoneout
+from carrousel.nn.recurrent import Recurrent
+from carrousel.transforms import clip_cell, clip_gates, detached, looked_up, projected, truncated, variant, zoneout
 
 LSTM, GRU, PEEPHOLE = cells.get("lstm"), cells.get("gru"), cells.get("peephole_lstm")
 
@@ -51,6 +52,7 @@ def equations(cell: Cell) -> dict[str, str]:
             "LSTM with forget gate; its two biases are PyTorch's; gates clipped at 3.0.",
         ),
         (projected(LSTM), "lstm_projected", "LSTM with forget gate; its two biases are PyTorch's; projected output."),
+        (looked_up(LSTM), "lstm_looked_up", "LSTM with forget gate; its two biases are PyTorch's; inputs looked up."),
         (variant(LSTM, "other", "Other.", f="1 - i"), "other", "Other."),
     ],
     ids=lambda value: value.name if isinstance(value, Cell) else "",
@@ -58,6 +60,24 @@ def equations(cell: Cell) -> dict[str, str]:
 def test_name_and_title(changed: Cell, name: str, title: str) -> None:
     assert changed.definition.name == name
     assert changed.doc.splitlines()[0] == title
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "lstm_1997_full_truncated", "gru_2014", "slstm"])
+def test_looked_up_takes_what_the_products_would_give(name: str) -> None:
+    cell = cells.get(name)
+    changed = looked_up(cell)
+    groups = {group.name for group in cell.groups}
+    (given,) = groups - {group.name for group in changed.groups}
+    plain = Recurrent(cell, 3, 4, dtype=torch.float64)
+    looked = Recurrent(changed, 1, 4, dtype=torch.float64)
+    looked.load_state_dict({n: p for n, p in plain.state_dict().items() if not n.startswith("weight_ih")}, strict=False)
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    gates = next(group for group in cell.groups if group.name == given).gates
+    products = (x @ plain.weight_ih_l0.T).chunk(len(gates), dim=-1)
+    steps = {f"{given}_{gate}_t": product for gate, product in zip(gates, products, strict=True)}
+    assert list(changed.definition.step_inputs) == list(steps)
+    output, _ = looked(torch.zeros(5, 2, 1, dtype=torch.float64), step_inputs=steps)
+    torch.testing.assert_close(output, plain(x)[0])
 
 
 def test_paper_and_options_stay() -> None:

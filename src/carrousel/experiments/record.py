@@ -1,4 +1,4 @@
-"""Trials on disk, one line each: a run that is killed at any moment loses no trial that was over and counts none twice."""
+"""Trials on disk, one line each: a run that is killed loses no trial that was over, and counts none twice."""
 
 import json
 import os

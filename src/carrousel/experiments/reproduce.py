@@ -53,7 +53,7 @@ def reproduce(
         if number is not None and number < 1:
             raise OptionError(f"reproduce - {option} is {number}, expected at least 1 - give a larger number")
     console = console or Console()
-    tables, record = chosen(keys), Record(folder, resume)
+    tables, record = chosen(list(keys)), Record(folder, resume)
     rows = [row for table in tables for row in table.rows if size in row.limit and size in row.trials]
     work = [job for row in rows for job in _missing(row, record, size, trials)]
     start = time.perf_counter()

@@ -67,11 +67,7 @@ def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane])
     block = side_by_side([lane.data.training(row.block) for lane in lanes])
     for sequences in [block] if row.at_once or block.resets is not None else _one_by_one(block):
         criterion.see(nets.learn(sequences), sequences)
-        if block.resets is None:
-            begun = [sequences.lengths.shape[1]] * len(lanes)
-        else:
-            begun = block.resets.sum((0, 2)).tolist()
-        for net in _note(criterion, lanes, begun):
+        for net in _note(criterion, lanes, _begun(sequences)):
             assert isinstance(nets, Stoppable), type(nets)
             lanes[net].weights = nets.w[net].clone()
     for net, lane in enumerate(lanes):
@@ -95,6 +91,12 @@ def _note(criterion: Criterion, lanes: Sequence[_Lane], presented: Sequence[int]
         if lane.met == last:
             done.append(net)
     return done
+
+
+def _begun(sequences: Sequences) -> list[int]:
+    """How many sequences each net has been presented; in a stream as many as begin in it."""
+    nets, batch = sequences.lengths.shape
+    return [batch] * nets if sequences.resets is None else sequences.resets.sum((0, 2)).tolist()
 
 
 def _one_by_one(block: Sequences) -> Iterator[Sequences]:

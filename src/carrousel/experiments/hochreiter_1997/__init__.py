@@ -5,13 +5,24 @@ take the text at its word, those called *closest* are the reading that comes nea
 were found after the numbers were known.
 """
 
-from carrousel.experiments.hochreiter_1997 import adding, lags, multiplication, reber, temporal_order, two_sequence
+from carrousel.experiments.hochreiter_1997 import (
+    adding,
+    lags,
+    multiplication,
+    reber,
+    rivals,
+    temporal_order,
+    two_sequence,
+)
+from carrousel.experiments.trials import Table
 
 __all__ = ["TABLES"]
 
 TABLES = (
-    *reber.TABLES,
-    *lags.TABLES,
+    Table("1", "embedded Reber grammar", (*rivals.REBER, *reber.ROWS)),
+    Table("2", "noise-free sequences with long time lags", (*rivals.NOISE_FREE, *lags.TABLE_2)),
+    Table("2b", "the same without local regularities", (*rivals.LOCAL_REGULARITY, *lags.TABLE_2B)),
+    lags.TABLE_3,
     *two_sequence.TABLES,
     *adding.TABLES,
     *multiplication.TABLES,

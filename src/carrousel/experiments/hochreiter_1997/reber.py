@@ -6,12 +6,12 @@ import torch
 
 from carrousel.experiments.criteria import Grammar
 from carrousel.experiments.hochreiter_1997.setting import SOURCE, lstm, sizes
-from carrousel.experiments.trials import Published, Row, Table
 from carrousel.experiments.training import side_by_side
+from carrousel.experiments.trials import Published, Row
 from carrousel.tasks.reber import INPUTS, OUTPUTS, stream, training_and_test_sets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["TABLES", "Strings"]
+__all__ = ["ROWS", "Epochs", "Strings"]
 
 #: (blocks, block size, learning rate) -> share of successful trials, sequences
 PUBLISHED = {
@@ -59,6 +59,14 @@ class Strings:
         return Sequences(x, both.lengths.flatten(), target, allowed)
 
 
+class Epochs(Strings):
+    """The same for those who learn by epochs: the whole training set at once."""
+
+    def training(self, count: int) -> Sequences:
+        """Return the training set, whatever the count."""
+        return self._training
+
+
 def _row(setting: tuple[int, int, float], reading: str) -> Row:
     blocks, block_size, rate = setting
     success, presentations = PUBLISHED[setting]
@@ -91,8 +99,4 @@ def _row(setting: tuple[int, int, float], reading: str) -> Row:
     )
 
 
-TABLES = (
-    Table(
-        "1", "embedded Reber grammar", tuple(_row(setting, reading) for setting in PUBLISHED for reading in READINGS)
-    ),
-)
+ROWS = tuple(_row(setting, reading) for setting in PUBLISHED for reading in READINGS)

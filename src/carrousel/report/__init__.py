@@ -1,0 +1,1 @@
+"""Self-contained pages: a template, and figures that are read on a phone and in the dark."""
