@@ -43,7 +43,7 @@ LENGTHS, HIDDEN = (10, 30, 100, 300, 1000), 8
 PIECE = 10
 
 #: The median of so many presentations is the time.
-REPEATS = 5
+REPEATS = 7
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def peak(work: Callable[[], None], given: Sequence[Sequences] = ()) -> int:
     """
     with _Counting([part for sequences in given for part in sequences if part is not None]) as counting:
         work()
-    return counting.most
+    return int(counting.most)
 
 
 class _Counting(TorchDispatchMode):
@@ -247,17 +247,17 @@ def figures(measured: Cost) -> tuple["Picture", ...]:
         (measured.by_length, "length", "steps of a sequence", "Cost against the lag"),
         (measured.by_size, "hidden", "hidden units", "Cost against the size of the net"),
     ):
-        drawing, (above, below) = canvas([2.3, 2.9], is_shared=True)
+        drawing, (above, below) = canvas([2.4, 2.7], is_shared=True)
         _curves(above, points, by, "microseconds", "microseconds per step and weight")
         _curves(below, points, by, "bytes", "bytes per weight")
         below.set_xlabel(label)
         legend(below)
         fixed = f"{HIDDEN} hidden units" if by == "length" else f"sequences of {LENGTH} steps"
         caption = (
-            f"Measured on this machine, {NETS} nets side by side, {fixed}, a target at every step; medians. Memory: the "
-            "most bytes of tensors alive at once, the sequences not counted. Step by step and RTRL see the sequence in "
-            f"pieces of {PIECE} steps and keep nothing of the past. In nets this small a part of the time is calls, "
-            "not arithmetic."
+            f"Measured on this machine, {NETS} nets side by side, {fixed}, a target at every step; medians. Memory: "
+            "the most bytes of tensors alive at once, the sequences not counted. Step by step and RTRL see the "
+            f"sequence in pieces of {PIECE} steps and keep nothing of the past. In nets this small a part of the time "
+            "is calls, not arithmetic."
         )
         drawn.append(picture(drawing, title, caption))
     return tuple(drawn)
@@ -267,7 +267,7 @@ def _curves(axes: "Axes", points: Mapping[str, tuple[Point, ...]], by: str, what
     from carrousel.report.figures import COLOURS, log_axis
 
     log_axis(axes, "x")
-    log_axis(axes, "y")
+    log_axis(axes, "y", has_thirds=True)
     for colour, (name, curve) in zip(COLOURS, points.items(), strict=False):
         places = [getattr(point, by) for point in curve]
         axes.plot(places, [getattr(point, what) for point in curve], "o-", color=colour, ms=4, lw=2, label=name)

@@ -115,7 +115,7 @@ def error_flow(
                 layer = draw()
             rows.append(_norms(layer, ordered, seed))
             if name == BOUNDED:
-                bound.append(hochreiter_bound(layer.weight_hh_l0.detach(), ordered))
+                bound.append(hochreiter_bound(layer.get_parameter("weight_hh_l0").detach(), ordered))
         norms[name] = np.array(rows)
     return Flow(ordered, norms, np.array(bound) if bound else None)
 
@@ -174,7 +174,7 @@ def figure(flow: Flow) -> "Picture":
     from carrousel.report.figures import COLOURS, INK, canvas, legend, log_axis, picture
 
     least, most = 1e-12, 1e3
-    drawing, (axes,) = canvas([4.6])
+    drawing, (axes,) = canvas([4.4])
     log_axis(axes, "x")
     log_axis(axes, "y")
     axes.set_ylim(least, most)

@@ -182,9 +182,7 @@ def inside(net: Solved, seed: int = 0) -> Inside:
 
 def _layer(network: Network, weights: Tensor) -> Recurrent:
     """The recurrent layer of one net, as a layer that traces."""
-    layer = Recurrent(
-        network.cell, network.inputs, network.hidden, bias=network.biased, block_size=network.block_size
-    )
+    layer = Recurrent(network.cell, network.inputs, network.hidden, bias=network.biased, block_size=network.block_size)
     with torch.no_grad():
         for group in network.groups:
             if group.name in network.places:
@@ -297,7 +295,7 @@ def curve_figure(nets: Sequence[Solved]) -> "Picture":
         places[-1] = net.presented
         axes.plot(places, blocks.T, color=COLOURS[8], lw=0.7, alpha=0.6)
         axes.plot(places, np.median(blocks, 0), color=COLOURS[0], lw=2.2)
-        log_axis(axes, "y")
+        log_axis(axes, "y", has_thirds=True)
         thousands(axes)
         axes.set_xlim(0, net.presented)
         axes.set_title(f"{net.task}: mean absolute error", loc="left", fontsize=9)

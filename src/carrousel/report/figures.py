@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from carrousel.errors import MissingExtraError
@@ -12,6 +12,7 @@ from carrousel.report.page import Picture
 try:
     from matplotlib import rc_context
     from matplotlib.axes import Axes
+    from matplotlib.colors import same_color
     from matplotlib.figure import Figure
     from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -20,7 +21,7 @@ except ImportError as error:
         'report - matplotlib is not installed, the figures need it - pip install "carrousel[plot]"'
     ) from error
 
-__all__ = ["COLOURS", "GREY", "GRID", "INK", "canvas", "label_ends", "legend", "log_axis", "picture", "thousands"]
+__all__ = ["COLOURS", "GREY", "GRID", "INK", "canvas", "legend", "log_axis", "picture", "thousands"]
 
 #: Colours that the page replaces by its own.
 INK, GREY, GRID = "#1b1b1f", "#5f6368", "#e4e4e7"
@@ -58,29 +59,31 @@ def canvas(heights: Sequence[float], is_shared: bool = False) -> tuple[Figure, l
         axes.tick_params(axis="both", which="both", length=0, colors=GREY, labelsize=8.5)
         for label in (axes.xaxis.label, axes.yaxis.label):
             label.set(color=GREY, fontsize=9)
-        axes.set_title("", loc="left")
     return figure, list(panels)
 
 
-def log_axis(axes: Axes, which: str) -> None:
+def log_axis(axes: Axes, which: str, has_thirds: bool = False) -> None:
     """Make an axis logarithmic, its labels powers of ten.
 
     Args:
         axes: the panel.
         which: "x" or "y".
+        has_thirds: whether 3, 30, 300 have labels too: for a range of few powers.
     """
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(numticks=7))
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if has_thirds else (1.0,), numticks=7))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
     axis.set_minor_locator(NullLocator())
 
 
 def _power(value: float) -> str:
-    exponent = round(math.log10(value)) if value > 0 else 0
-    if -2 <= exponent <= 4:
+    exponent = math.floor(math.log10(value) + 1e-9) if value > 0 else 0
+    if -4 <= exponent <= 6:
         return f"{value:,.10g}"
-    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    power = "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    digit = round(value / 10**exponent)
+    return power if digit == 1 else f"{digit}·{power}"
 
 
 def thousands(axes: Axes) -> None:
@@ -89,44 +92,18 @@ def thousands(axes: Axes) -> None:
 
 
 def legend(axes: Axes, columns: int = 2) -> None:
-    """Name the curves below a panel."""
-    axes.legend(
-        loc="upper left",
-        bbox_to_anchor=(0, -0.2),
+    """Name a panel's curves below the figure."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower left",
         ncols=columns,
         frameon=False,
         fontsize=8.5,
         labelcolor=INK,
         handlelength=1.6,
-        borderaxespad=0.6,
     )
-
-
-def label_ends(axes: Axes, ends: Mapping[str, tuple[float, str]], size: float = 8.5) -> None:
-    """Write each curve's name to the right of the panel at the height of its end, apart from the others.
-
-    Args:
-        axes: the panel; its limits and scale must be final.
-        ends: name -> the height of the curve's end, and its colour.
-        size: of the text, in points.
-    """
-    low, high = (axes.transData.transform((1, limit))[1] for limit in axes.get_ylim())
-    figure = axes.get_figure()
-    assert figure is not None
-    apart = 1.5 * size / (72 * figure.get_figheight() * axes.get_position().height)
-
-    def place(name: str) -> float:
-        at = float(axes.transData.transform((1, ends[name][0]))[1] - low) / float(high - low)
-        return min(max(at, 0.0), 1.0) if math.isfinite(at) else 0.0
-
-    names = sorted(ends, key=place)
-    places = [place(name) for name in names]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + apart)
-    for i in reversed(range(len(places))):
-        places[i] = min(places[i], 1 - apart * (len(places) - 1 - i))
-    for name, at in zip(names, places, strict=True):
-        axes.text(1.015, at, name, transform=axes.transAxes, va="center", color=ends[name][1], fontsize=size)
 
 
 def picture(figure: Figure, title: str, caption: str) -> Picture:
@@ -150,6 +127,8 @@ def picture(figure: Figure, title: str, caption: str) -> Picture:
         figure.draw_without_rendering()
         for text in figure.findobj(Text):
             text.set_parse_math(False)
+            if same_color(text.get_color(), "black"):
+                text.set_color(INK)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]

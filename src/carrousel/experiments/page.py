@@ -1,0 +1,378 @@
+"""Published numbers and ours side by side: on the terminal, as JSON and CSV, and on one page with figures."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carrousel.errors import OutputError
+from carrousel.experiments import cost, error_flow, solved
+from carrousel.experiments.record import Record
+from carrousel.experiments.summary import Summary, summary
+from carrousel.experiments.trials import Row, Table, Trial
+from carrousel.report.page import Card, Page, Picture, Section, render
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+__all__ = ["BOUND", "CSV", "JSON", "PAGE", "Comparison", "compare", "pictures", "table_of", "write"]
+
+JSON, CSV, PAGE = "results.json", "results.csv", "report.html"
+
+#: A mean that is more than so many times the published one, or less than the published one by as much, is remarked on.
+BOUND = 1.5
+
+#: Of the ends of an interval, which may be 0.9999999999999999.
+_ROUNDING = 1e-9
+
+_NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row of a table: what the paper reports, and what came out.
+
+    Attributes:
+        row: the row.
+        trials: its trials.
+        weights: of our net.
+    """
+
+    row: Row
+    trials: tuple[Trial, ...]
+    weights: int
+
+    @cached_property
+    def ours(self) -> Summary:
+        """The trials' summary."""
+        return summary(self.trials)
+
+    @property
+    def ratio(self) -> dict[str, float]:
+        """Milestone -> our mean number of sequences in units of the published one."""
+        published = self.row.published.presentations
+        return {name: mean / published[name] for name, mean in self.ours.mean.items() if name in published}
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is not as published, in words; empty if everything is within bounds."""
+        if not self.trials:
+            return ("No trials were run.",)
+        published, ours, found = self.row.published, self.ours, []
+        low, high = ours.interval
+        if published.success is not None and not low - _ROUNDING <= published.success <= high + _ROUNDING:
+            side = "above" if low > published.success else "below"
+            found.append(f"Success rate {side} the published {_share(published.success)}.")
+        for name, ratio in self.ratio.items():
+            if not 1 / BOUND <= ratio <= BOUND:
+                more = f"{ratio:.2g} times as many" if ratio > 1 else f"only {ratio:.2g} times as many"
+                found.append(f"Needs {more} sequences as published ({name}): not within a factor of {BOUND:g}.")
+        never = [name for name in published.presentations if name not in ours.mean]
+        if never:
+            found.append(f"No trial reached {', '.join(never)}.")
+        return tuple(found)
+
+    @property
+    def lines(self) -> Iterator[tuple[str, str, str, str]]:
+        """What was measured, published, ours, and how they compare."""
+        published, ours, has_failed = self.row.published, self.ours, self.ours.solved < self.ours.trials
+        of = f" of {published.trials}" if published.trials and published.success is not None else ""
+        rate, interval = _NOTHING, ""
+        if self.trials:
+            rate, interval = (
+                f"{ours.solved} of {ours.trials}",
+                f"{100 * ours.interval[0]:.0f} to {_share(ours.interval[1])}",
+            )
+        yield "solved", _NOTHING if published.success is None else _share(published.success) + of, rate, interval
+        for name in dict.fromkeys([*published.presentations, *ours.mean]):
+            mean = f"{'≥ ' * has_failed}{ours.mean[name]:,.0f}" if name in ours.mean else _NOTHING
+            ratio = f"{self.ratio[name]:.2f} x" if name in self.ratio else ""
+            yield f"{name}, mean", _count(published.presentations.get(name)), mean, ratio
+            if name in ours.mean:
+                yield f"{name}, median", _NOTHING, _count(ours.median[name]), ""
+                yield f"{name}, range", _NOTHING, f"{ours.least[name]:,} to {ours.most[name]:,}", ""
+        for name in dict.fromkeys([*published.test, *ours.test]):
+            yield f"test: {name}", _number(published.test.get(name)), _number(ours.test.get(name)), ""
+        yield "weights", _count(published.weights), _count(self.weights), ""
+        yield "seconds", _NOTHING, f"{ours.seconds:,.1f}" if self.trials else _NOTHING, ""
+
+
+def compare(row: Row, record: Record) -> Comparison:
+    """Put a row's trials beside what the paper reports."""
+    return Comparison(row, tuple(record.of(row.key)), row.start((0,)).weights)
+
+
+def _name(row: Row) -> str:
+    return f"{row.name}, {row.reading}"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _count(count: float | None) -> str:
+    if count is None:
+        return _NOTHING
+    return f"{count:,.0f}" if math.isfinite(count) else "not reached"
+
+
+def _number(value: float | None) -> str:
+    return _NOTHING if value is None else f"{value:.3g}"
+
+
+# ---------------------------------------------------------------------- the terminal
+
+
+def table_of(table: Table, record: Record) -> "RichTable":
+    """Return a table for the terminal.
+
+    Args:
+        table: its rows.
+        record: the trials.
+
+    Example:
+        >>> import tempfile
+        >>> from carrousel.experiments.tables import tables
+        >>> table_of(tables()["8"], Record(Path(tempfile.mkdtemp()))).row_count
+        12
+    """
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    rows = [compare(row, record) for row in table.rows]
+    remarks = [f"{_name(one.row)}: {' '.join(one.remarks)}" for one in rows if one.remarks]
+    title, caption = f"Table {table.key}: {table.title}", "\n".join(remarks)
+    found = RichTable(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    for name in ("row", "", "published", "ours", ""):
+        found.add_column(name, justify="right" if name in ("published", "ours") else "left")
+    for one in rows:
+        for first, line in zip_longest((one.row.name, one.row.reading), one.lines, fillvalue=""):
+            found.add_row(*(Text(text) for text in (first, *line)))
+        found.add_section()
+    return found
+
+
+# ---------------------------------------------------------------------- files
+
+
+def write(
+    tables: Sequence[Table],
+    record: Record,
+    folder: Path,
+    environment: Mapping[str, str],
+    figures: Sequence[Picture] = (),
+) -> Path:
+    """Write results.json, results.csv and report.html.
+
+    The files of numbers are written first: without matplotlib they are there, and the page is not.
+
+    Args:
+        tables: what was run.
+        record: the trials.
+        folder: where the files go; it is made if it does not exist.
+        environment: what the numbers were made with; "size" is named in the commands.
+        figures: more figures for the page, of `pictures`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        OutputError: a file can not be written.
+        MissingExtraError: matplotlib is not installed.
+    """
+    compared = [(table, [compare(row, record) for row in table.rows]) for table in tables]
+    rows = [(table, one) for table, ones in compared for one in ones]
+    size = environment.get("size")
+    results = {
+        "environment": dict(environment),
+        "rows": [_fields(table, one, size) for table, one in rows],
+    }
+    _write(folder / JSON, json.dumps(_finite(results), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    _write(folder / CSV, _csv([one for _, one in rows]))
+    _write(folder / PAGE, render(_page(compared, environment, figures)))
+    return folder / PAGE
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"reproduce - can not write {path}: {error.strerror} - free space there, or name another folder with --out"
+        ) from error
+
+
+def _command(table: Table, size: str | None) -> str:
+    return f"carrousel reproduce {table.key}" + (f" --{size}" if size else "")
+
+
+def _fields(table: Table, one: Comparison, size: str | None) -> dict[str, Any]:
+    row = one.row
+    return {
+        "table": table.key,
+        "title": table.title,
+        "row": row.name,
+        "reading": row.reading,
+        "settings": row.note,
+        "command": _command(table, size),
+        "published": asdict(row.published),
+        "ours": asdict(one.ours) if one.trials else None,
+        "weights": one.weights,
+        "ratio": one.ratio,
+        "remarks": one.remarks,
+        "within bounds": bool(one.trials) and not one.remarks,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: where half of the trials failed, the median is null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _csv(rows: Sequence[Comparison]) -> str:
+    """One line a row; columns of milestones and measures that a row does not have are empty."""
+    lines = [_flat(one) for one in rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(name for line in lines for name in line)), restval="")
+    writer.writeheader()
+    writer.writerows(_finite(lines))
+    return file.getvalue()
+
+
+def _flat(one: Comparison) -> dict[str, Any]:
+    row, ours, published = one.row, one.ours, one.row.published
+    line: dict[str, Any] = {
+        "table": row.table,
+        "row": row.name,
+        "reading": row.reading,
+        "trials": ours.trials,
+        "solved": ours.solved,
+        "solved, low": ours.interval[0] if one.trials else None,
+        "solved, high": ours.interval[1] if one.trials else None,
+        "solved, published": published.success,
+        "trials, published": published.trials,
+        "weights": one.weights,
+        "weights, published": published.weights,
+        "seconds": ours.seconds,
+    }
+    for name in dict.fromkeys([*published.presentations, *ours.mean]):
+        parts = {"mean": ours.mean, "median": ours.median, "least": ours.least, "most": ours.most, "ratio": one.ratio}
+        line[f"{name}, published"] = published.presentations.get(name)
+        line |= {f"{name}, {part}": values.get(name) for part, values in parts.items()}
+    for name in dict.fromkeys([*published.test, *ours.test]):
+        line[f"test: {name}, published"] = published.test.get(name)
+        line[f"test: {name}"] = ours.test.get(name)
+    return {**line, "settings": row.note, "remarks": " ".join(one.remarks)}
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def _page(
+    compared: Sequence[tuple[Table, Sequence[Comparison]]], environment: Mapping[str, str], figures: Sequence[Picture]
+) -> Page:
+    size = environment.get("size")
+    sections = [_section(table, ones, size) for table, ones in compared]
+    if figures:
+        sections.append(Section("Inside the nets", pictures=tuple(figures)))
+    return Page(
+        "The experiments of the LSTM papers, run again",
+        (
+            "Published numbers and ours side by side. A mean is that of the trials that reached the milestone; with ≥ "
+            "it is a lower bound, for some did not. The intervals of success rates are Wilson's, 95 %.",
+            f"Remarked on in words: a row whose interval does not contain the published success rate, and one whose "
+            f"mean is not within a factor of {BOUND:g} of the published one.",
+        ),
+        (_overview(compared), *sections),
+        tuple(environment.items()),
+    )
+
+
+def _overview(compared: Sequence[tuple[Table, Sequence[Comparison]]]) -> Section:
+    lines = []
+    for table, ones in compared:
+        for one in ones:
+            ratios = ", ".join(f"{ratio:.2f} x" for ratio in one.ratio.values())
+            solved_trials = f"{one.ours.solved} of {one.ours.trials}" if one.trials else _NOTHING
+            said = " ".join(one.remarks) or "Within bounds."
+            lines.append((f"{table.key}: {_name(one.row)}", solved_trials, ratios or _NOTHING, said))
+    columns = ("table: row, reading", "solved", "sequences, ours / published", "")
+    return Section("All rows", cards=(Card("", columns, tuple(lines), is_wide=True),))
+
+
+def _section(table: Table, ones: Sequence[Comparison], size: str | None) -> Section:
+    cards = tuple(
+        Card(
+            _name(one.row),
+            ("", "published", "ours", ""),
+            tuple(one.lines),
+            (one.row.note,) if one.row.note else (),
+            one.remarks or ("Within bounds.",),
+            is_marked=bool(one.remarks),
+        )
+        for one in ones
+    )
+    sources = dict.fromkeys(one.row.published.source for one in ones if one.row.published.source)
+    text = (*(f"Published: {source}." for source in sources), f"Again: {_command(table, size)}")
+    drawn = (_success_curves(table, ones),) if any(one.trials for one in ones) else ()
+    return Section(f"Table {table.key}: {table.title}", text, cards, drawn)
+
+
+def _success_curves(table: Table, ones: Sequence[Comparison]) -> Picture:
+    """How many trials are solved after how many sequences."""
+    from carrousel.report.figures import COLOURS, canvas, legend, log_axis, picture
+
+    shown = [one for one in ones if one.trials]
+    drawing, (axes,) = canvas([2.6 + 0.09 * len(shown)])
+    log_axis(axes, "x", has_thirds=True)
+    for k, one in enumerate(shown):
+        done = sorted(trial.presentations for trial in one.trials if trial.solved)
+        end = max(trial.presentations for trial in one.trials)
+        places = [*([done[0]] if done else [end / BOUND]), *done, end]
+        shares = [*range(len(done) + 1), len(done)]
+        colour, dashes = COLOURS[k % len(COLOURS)], "-" if k < len(COLOURS) else "--"
+        heights = [share / len(one.trials) for share in shares]
+        axes.step(places, heights, where="post", lw=2, color=colour, ls=dashes, label=_name(one.row))
+        if published := list(one.row.published.presentations.values()):
+            axes.plot(published[-1], 1.06, "v", ms=6, color=colour, clip_on=False)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_yticks([0, 0.5, 1], ["0", "half", "all"])
+    axes.set_xlabel("sequences presented")
+    legend(axes)
+    return picture(
+        drawing,
+        f"Table {table.key}: trials solved",
+        "The share of the trials that are solved after so many sequences. Triangles: published means.",
+    )
+
+
+def pictures(folder: Path) -> tuple[Picture, ...]:
+    """Train two nets and measure error flow and cost, about a minute's work, and draw what came out.
+
+    Args:
+        folder: where the trained nets are kept, and found by a later call.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed; said before anything is trained.
+        OutputError: a net can not be written.
+    """
+    import carrousel.report.figures  # noqa: F401
+
+    nets = [solved.solved(task, folder) for task in solved.TASKS]
+    return (
+        solved.curve_figure(nets),
+        *(solved.figure(solved.inside(net)) for net in nets),
+        error_flow.figure(error_flow.error_flow()),
+        *cost.figures(cost.cost()),
+    )
