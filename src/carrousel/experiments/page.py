@@ -87,7 +87,7 @@ class Comparison:
         if self.trials:
             rate, interval = (
                 f"{ours.solved} of {ours.trials}",
-                f"{100 * ours.interval[0]:.0f} to {_share(ours.interval[1])}",
+                "{:.0f} to {:.0f} %".format(*(100 * end for end in ours.interval)),
             )
         yield "solved", _NOTHING if published.success is None else _share(published.success) + of, rate, interval
         for name in dict.fromkeys([*published.presentations, *ours.mean]):
@@ -258,13 +258,13 @@ def _flat(one: Comparison) -> dict[str, Any]:
         "reading": row.reading,
         "trials": ours.trials,
         "solved": ours.solved,
-        "solved, low": ours.interval[0] if one.trials else None,
-        "solved, high": ours.interval[1] if one.trials else None,
-        "solved, published": published.success,
+        "success, low": ours.interval[0] if one.trials else None,
+        "success, high": ours.interval[1] if one.trials else None,
+        "success, published": published.success,
         "trials, published": published.trials,
         "weights": one.weights,
         "weights, published": published.weights,
-        "seconds": ours.seconds,
+        "seconds": ours.seconds if one.trials else None,
     }
     for name in dict.fromkeys([*published.presentations, *ours.mean]):
         parts = {"mean": ours.mean, "median": ours.median, "least": ours.least, "most": ours.most, "ratio": one.ratio}

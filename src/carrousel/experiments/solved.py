@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from carrousel.errors import OutputError, UnknownNameError, did_you_mean
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from carrousel.report.page import Picture
 
-__all__ = ["TASKS", "Inside", "Solved", "curve_figure", "figure", "inside", "solved", "train"]
+__all__ = ["TASKS", "Inside", "Solved", "curve_figure", "figure", "inside", "solved"]
 
 #: task -> key of the row that says what is trained and when it is solved.
 TASKS = {"adding": "7 / T=100 / closest", "temporal order": "9 / 6a / literal"}
@@ -75,30 +75,35 @@ class Inside:
     target: np.ndarray
 
 
-def solved(task: str, folder: Path | None = None, seeds: Sequence[int] = range(LANES)) -> Solved:
+def solved(
+    task: str, folder: Path | None = None, seeds: Sequence[int] = range(LANES), row: Row | None = None
+) -> Solved:
     """Return a net that solved a task: trained now, or kept by an earlier call.
 
     Args:
         task: "adding" or "temporal order".
         folder: where nets are kept; None for nowhere.
         seeds: the nets that are trained side by side until one of them has met the criterion.
+        row: says what is trained and when it is solved, if it is not the row of TASKS.
 
     Raises:
         UnknownNameError: there is no such task.
         OutputError: the net can not be written.
     """
-    row = _row(task)
+    row = row or _row(task)
     path = None if folder is None else folder / f"solved-{task.replace(' ', '-')}.safetensors"
-    if path is not None and path.exists() and (kept := _kept(task, path)) is not None:
+    if path is not None and (kept := _kept(task, path)) is not None:
         return kept
-    found = train(task, row, seeds)
+    found = _train(task, row, seeds)
     if path is not None:
+        tensors = {"weights": found.weights, "errors": found.errors, "presented": torch.tensor(found.presented)}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            tensors = {"weights": found.weights, "errors": found.errors, "presented": torch.tensor(found.presented)}
-            save_file(tensors, path)
-        except (OSError, SafetensorError) as error:
-            raise OutputError(f"solved - can not write {path}: {error} - free space there, or name another") from error
+            path.write_bytes(save(tensors))
+        except OSError as error:
+            raise OutputError(
+                f"solved - can not write {path}: {error.strerror} - free space there, or name another folder with --out"
+            ) from error
     return found
 
 
@@ -111,25 +116,16 @@ def _row(task: str) -> Row:
 
 
 def _kept(task: str, path: Path) -> Solved | None:
-    """A kept net; None where the file is none: it is written anew."""
+    """A kept net; None where there is none, or the file was cut: it is trained and written anew."""
     try:
-        tensors = load_file(path)
-    except SafetensorError:
+        tensors = load(path.read_bytes())
+    except (OSError, SafetensorError):
         return None
     return Solved(task, tensors["weights"], int(tensors["presented"]), tensors["errors"])
 
 
-def train(task: str, row: Row, seeds: Sequence[int]) -> Solved:
-    """Train nets side by side until one of them has met the row's criterion.
-
-    Args:
-        task: what it is called.
-        row: what is trained on what, until when; its sequences have targets at their ends.
-        seeds: one for each net.
-
-    Returns:
-        The net that was first.
-    """
+def _train(task: str, row: Row, seeds: Sequence[int]) -> Solved:
+    """Train nets side by side until the first of them has met the row's criterion."""
     nets = row.start(seeds)
     assert isinstance(nets, ThroughTime), type(nets)
     data, criterion = [row.data(seed) for seed in seeds], row.criterion(len(seeds))

@@ -1,0 +1,213 @@
+"""The report: published beside ours, in words where they differ, nothing unescaped, files that can be read again."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from carrousel.errors import OutputError
+from carrousel.experiments import page
+from carrousel.experiments.record import Record
+from carrousel.experiments.tables import row_of, tables
+from carrousel.experiments.trials import Published, Row, Table, Trial
+from carrousel.report.page import Picture
+
+ENVIRONMENT = {"size": "quick", "machine": "two <cores> & more"}
+ADDING = "7 / T=100 / literal"  # 74,000 sequences, 1 of 2560 wrong, 93 weights, 10 trials
+
+
+def record(folder: Path, key: str, presentations: list[int | None]) -> Record:
+    """Trials of a row that took so many sequences, None for one that failed after 900,000."""
+    found = Record(folder)
+    for seed, count in enumerate(presentations):
+        ok = count is not None
+        found.add(
+            Trial(key, seed, {"solved": count} if count else {}, ok, count or 900_000, 900_000,
+                  {"wrong": 0.001} if ok else {}, 1.5)
+        )  # fmt: skip
+    return found
+
+
+def compared(folder: Path, counts: list[int | None], **published: object) -> page.Comparison:
+    row = row_of(ADDING)
+    row = replace(row, published=replace(row.published, **published))  # type: ignore[arg-type]
+    return page.compare(row, record(folder, ADDING, counts))
+
+
+def lines(one: page.Comparison) -> dict[str, tuple[str, str, str]]:
+    return {name: rest for name, *rest in one.lines}  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------------- a row
+
+
+def test_lines_of_a_row(tmp_path: Path) -> None:
+    one = compared(tmp_path, [60_000, 70_000, 80_000, 100_000] * 2 + [77_500] * 2)
+    assert lines(one) == {
+        "solved": ["100 % of 10", "10 of 10", "72 to 100 %"],
+        "solved, mean": ["74,000", "77,500", "1.05 x"],
+        "solved, median": ["-", "77,500", ""],
+        "solved, range": ["-", "60,000 to 100,000", ""],
+        "test: wrong": ["0.000391", "0.001", ""],
+        "weights": ["93", "93", ""],
+        "seconds": ["-", "15.0", ""],
+    }
+    assert one.remarks == ()
+
+
+def test_a_row_without_trials_says_so(tmp_path: Path) -> None:
+    one = compared(tmp_path, [])
+    assert one.remarks == ("No trials were run.",)
+    assert lines(one)["solved"] == ["100 % of 10", "-", ""]
+    assert lines(one)["solved, mean"] == ["74,000", "-", ""]
+    assert lines(one)["weights"] == ["93", "93", ""]
+
+
+def test_where_some_failed_the_mean_is_a_lower_bound(tmp_path: Path) -> None:
+    one = compared(tmp_path, [74_000] * 3 + [None] * 3)
+    assert lines(one)["solved, mean"] == ["74,000", "≥ 74,000", "1.00 x"]
+    assert lines(one)["solved, median"] == ["-", "not reached", ""]
+    assert one.remarks == ("Success rate below the published 100 %.",)
+
+
+@pytest.mark.parametrize(
+    ("counts", "published", "remark"),
+    [
+        ([111_000] * 3, {}, None),
+        ([112_000] * 3, {}, "Needs 1.5 times as many sequences as published (solved): not within a factor of 1.5."),
+        ([50_000] * 3, {}, None),
+        ([37_000] * 3, {}, "Needs only 0.5 times as many sequences as published (solved): not within a factor of 1.5."),
+        ([74_000] * 10, {"success": 0.0}, "Success rate above the published 0 %."),
+        ([74_000] * 10, {"success": None}, None),
+        ([74_000] * 10, {"success": 0.8}, None),
+        ([None] * 3, {"success": 0.0, "presentations": {}}, None),
+        ([None] * 3, {"success": 0.5}, "No trial reached solved."),
+        ([74_000] * 29 + [None], {}, "Success rate below the published 100 %."),
+    ],
+)
+def test_remarks(tmp_path: Path, counts: list[int | None], published: dict[str, object], remark: str | None) -> None:
+    assert compared(tmp_path, counts, **published).remarks == ((remark,) if remark else ())
+
+
+@pytest.mark.parametrize("count", [3, 10, 18, 20, 30])
+def test_all_of_all_is_not_below_one_hundred_percent(tmp_path: Path, count: int) -> None:
+    assert compared(tmp_path, [74_000] * count).remarks == ()
+
+
+# ---------------------------------------------------------------------- files
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    chosen = [tables()["7"], tables()["9"]]
+    picture = Picture("A <picture>", "of nothing", "<svg></svg>")
+    return page.write(
+        chosen, record(tmp_path, ADDING, [200_000, None, 40_000]), tmp_path / "new", ENVIRONMENT, [picture]
+    ).parent
+
+
+def test_results_as_json(written: Path) -> None:
+    found = json.loads((written / page.JSON).read_text(encoding="utf-8"))
+    assert found["environment"] == ENVIRONMENT
+    assert [row["table"] for row in found["rows"]] == ["7"] * len(tables()["7"].rows) + ["9", "9"]
+    row = next(row for row in found["rows"] if (row["row"], row["reading"]) == ("T=100", "literal"))
+    assert row["published"]["presentations"] == {"solved": 74_000}
+    assert row["ours"]["mean"] == {"solved": 120_000}
+    assert row["ours"]["median"] == {"solved": 200_000}
+    assert row["ours"]["interval"] == pytest.approx([0.2077, 0.9385], abs=1e-4)
+    assert row["command"] == "carrousel reproduce 7 --quick"
+    assert row["settings"] == "logistic output units"
+    assert row["within bounds"] is False
+    without = found["rows"][-1]
+    assert without["ours"] is None
+    assert without["remarks"] == ["No trials were run."]
+    assert without["within bounds"] is False
+
+
+def test_json_has_no_infinity(tmp_path: Path) -> None:
+    page.write([tables()["7"]], record(tmp_path, ADDING, [74_000, None, None]), tmp_path, {})
+    row = json.loads((tmp_path / page.JSON).read_text(encoding="utf-8"), parse_constant=pytest.fail)["rows"][0]
+    assert row["ours"]["median"] == {"solved": None}
+    assert row["command"] == "carrousel reproduce 7"
+
+
+def test_results_as_csv(written: Path) -> None:
+    rows = list(csv.DictReader((written / page.CSV).read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == len(tables()["7"].rows) + 2
+    row = rows[0]
+    assert (row["table"], row["row"], row["reading"], row["trials"], row["solved"]) == (
+        "7",
+        "T=100",
+        "literal",
+        "3",
+        "2",
+    )
+    assert (row["solved, published"], row["solved, mean"], row["weights, published"]) == ("74000", "120000.0", "93")
+    assert row["success, published"] == "1.0"
+    assert float(row["test: wrong"]) == 0.001
+    assert rows[-1]["remarks"] == "No trials were run."
+    assert rows[-1]["solved, mean"] == ""
+
+
+def test_the_page_says_everything(written: Path) -> None:
+    html = (written / page.PAGE).read_text(encoding="utf-8")
+    for text in (
+        "Table 7: adding",
+        "Table 9: temporal order",
+        "74,000",
+        "≥ 120,000",
+        "2 of 3",
+        "logistic output units",
+        "Needs 1.6 times as many sequences as published (solved)",
+        "No trials were run.",
+        "carrousel reproduce 9 --quick",
+        "two &lt;cores&gt; &amp; more",
+        "A &lt;picture&gt;",
+        "Table 7: trials solved",
+    ):
+        assert text in html, text
+    assert "<cores>" not in html
+    assert "Table 9: trials solved" not in html  # nothing to draw
+
+
+def nasty() -> Row:
+    published = Published({"<solved>": 10.0}, 1.0, 1, 1, {"<wrong>": 0.5}, "<source>")
+    return replace(row_of(ADDING), name="[red]<name>[/red]", reading="<reading>", note="<note>", published=published)
+
+
+def test_names_are_never_markup(tmp_path: Path) -> None:
+    row = nasty()
+    table = Table("<7>", "<title>", (row,))
+    trials = record(tmp_path, row.key, [])
+    trials.add(Trial(row.key, 0, {"<solved>": 30}, True, 30, 40, {"<wrong>": 0.5}, 1.0))
+    html = page.write([table], trials, tmp_path, {"<fact>": "<value>"}).read_text(encoding="utf-8")
+    names = ("name", "reading", "note", "solved", "wrong", "source", "7", "fact", "value")
+    assert [name for name in names if f"<{name}>" in html] == []
+    assert [name for name in names if f"&lt;{name}&gt;" not in html] == []
+    console = Console(file=io.StringIO(), width=100)
+    console.print(page.table_of(table, trials))
+    assert "[red]<name>[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_terminal_shows_both_beside_each_other(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(page.table_of(tables()["7"], record(tmp_path, ADDING, [74_000] * 3)))
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "Table 7: adding" in said[0]
+    mean = next(line for line in said if "solved, mean" in line)
+    assert mean.replace("│", "").split() == ["literal", "solved,", "mean", "74,000", "74,000", "1.00", "x"]
+    assert any("T=100, closest: No trials were run." in line for line in said)
+    assert not any("T=100, literal:" in line for line in said)  # it is within bounds
+
+
+def test_folder_that_can_not_be_written(tmp_path: Path) -> None:
+    trials = record(tmp_path / "trials", ADDING, [])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        OutputError, match=r"reproduce - can not write .*results.json: .* - free space there, or name an"
+    ):
+        page.write([tables()["7"]], trials, tmp_path / "file", {})
