@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from carrousel.errors import OutputError
+from carrousel.errors import MissingExtraError, OutputError
 from carrousel.experiments import page
 from carrousel.experiments.record import Record
 from carrousel.experiments.tables import row_of, tables
@@ -202,6 +203,18 @@ def test_the_terminal_shows_both_beside_each_other(tmp_path: Path) -> None:
     assert mean.replace("│", "").split() == ["literal", "solved,", "mean", "74,000", "74,000", "1.00", "x"]
     assert any("T=100, closest: No trials were run." in line for line in said)
     assert not any("T=100, literal:" in line for line in said)  # it is within bounds
+
+
+def test_without_matplotlib_the_numbers_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "carrousel.report.figures", raising=False)
+    with pytest.raises(MissingExtraError, match="report - matplotlib is not installed, the figures need it - pip inst"):
+        page.write([tables()["7"]], record(tmp_path, ADDING, [74_000]), tmp_path, {})
+    assert (tmp_path / page.JSON).exists()
+    assert (tmp_path / page.CSV).exists()
+    with pytest.raises(MissingExtraError):
+        page.pictures(tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))  # nothing was trained in vain
 
 
 def test_folder_that_can_not_be_written(tmp_path: Path) -> None:

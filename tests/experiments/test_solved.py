@@ -88,7 +88,7 @@ def test_a_file_that_was_cut_is_written_anew(nets: dict[str, Solved], tmp_path: 
     for _ in range(2):
         found = solved("temporal order", tmp_path, SEEDS, easy("temporal order"))
         assert torch.equal(found.weights, nets["temporal order"].weights)
-    assert (tmp_path / "solved-temporal-order.safetensors").stat().st_size > 1000
+    assert (tmp_path / "solved-temporal-order.safetensors").stat().st_size > 4 * found.weights.numel()
 
 
 def test_unknown_task() -> None:

@@ -140,7 +140,7 @@ def table_of(table: Table, record: Record) -> "RichTable":
         >>> import tempfile
         >>> from carrousel.experiments.tables import tables
         >>> table_of(tables()["8"], Record(Path(tempfile.mkdtemp()))).row_count
-        12
+        14
     """
     from rich.table import Table as RichTable
     from rich.text import Text

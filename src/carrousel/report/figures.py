@@ -46,7 +46,7 @@ def canvas(heights: Sequence[float], is_shared: bool = False) -> tuple[Figure, l
 
     Example:
         >>> figure, panels = canvas([2, 1])
-        >>> len(panels), figure.get_figheight()
+        >>> len(panels), float(figure.get_figheight())
         (2, 3.0)
     """
     figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")

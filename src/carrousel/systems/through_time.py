@@ -58,7 +58,7 @@ class ThroughTime:
         self.w[net] = self.network.draw(torch.Generator().manual_seed(seed), self.w.dtype)
 
     def predict(self, sequences: Sequences) -> Tensor:
-        """Compute the outputs, (net, batch, output) at the last step; with targets per step (time, net, batch, output)."""
+        """Compute the outputs at the last step, (net, batch, output), or at every step, (time, net, batch, output)."""
         h = self.sweep.forward(self.w, sequences.x, keep=False)
         return self._shaped(readout.outputs(self.network, self.w, *self._asked(h, sequences)), sequences)
 

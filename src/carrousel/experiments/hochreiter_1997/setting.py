@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from carrousel.cell import Cell
 from carrousel.cells import lstm_1997
 from carrousel.systems.network import Network
 from carrousel.systems.real_time import RealTime
 from carrousel.systems.system import Nets
 from carrousel.systems.through_time import ThroughTime
 from carrousel.tasks.sequences import Sequences
+from carrousel.transforms import variant
 
 __all__ = ["SOURCE", "errors", "largest", "lstm", "sizes"]
 
@@ -36,6 +38,7 @@ def lstm(
     h_range: float = 1,
     full_gradient: bool = False,
     every_step: bool = False,
+    recurrent: bool = True,
 ) -> Callable[[Sequence[int]], Nets]:
     """Return what starts LSTMs of the paper, seeds -> networks.
 
@@ -58,8 +61,9 @@ def lstm(
         full_gradient: the gradient through time as it is; else truncated, as appendix A.1 says.
         every_step: weights change at every step, else at the end of each sequence; where the error is at the end only,
             that is the same.
+        recurrent: whether hidden units receive the last activations of cells and gates, as wiring F of Table 10 says.
     """
-    cell = lstm_1997.fully_wired(g_range, h_range)
+    cell = lstm_1997.fully_wired(g_range, h_range) if recurrent else inputs_alone(g_range, h_range)
     start = {"o": output_gates, "i": input_gates}
     network = Network(
         cell if full_gradient else cell.truncated(),
@@ -77,6 +81,18 @@ def lstm(
     if every_step:
         return lambda seeds: RealTime(network, seeds, factor * rate)
     return lambda seeds: ThroughTime(network, seeds, factor * rate)
+
+
+def inputs_alone(g_range: float, h_range: float) -> Cell:
+    """Return the memory cell whose gates and cells receive from the inputs only."""
+    return variant(
+        lstm_1997.memory_cell(g_range, h_range),
+        "lstm_1997_inputs_alone",
+        "LSTM of 1997 whose hidden units receive from the inputs only.",
+        i="sigmoid(W.i @ x + b.i)",
+        o="sigmoid(W.o @ x + b.o)",
+        z="2 * g_range * sigmoid(W.z @ x + b.z) - g_range",
+    )
 
 
 def largest(outputs: Tensor, sequences: Sequences) -> np.ndarray:
