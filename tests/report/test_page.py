@@ -83,3 +83,4 @@ def test_a_card_stands_out_if_it_is_marked() -> None:
 def test_what_is_not_there_leaves_no_trace() -> None:
     seen = read(render(Page("Page", sections=(Section("Part"),))))
     assert not {"table", "figure", "footer", "article"} & set(seen.tags)
+    assert "h3" not in read(render(Page("Page", sections=(Section("Part", cards=(Card("", (), ()),)),)))).tags

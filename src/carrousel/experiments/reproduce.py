@@ -48,10 +48,13 @@ def reproduce(
         UnknownNameError: there is no such table.
         OptionError: a number is below 1.
         OutputError: the folder has trials that are not to be resumed, or can not be written.
+        MissingExtraError: matplotlib is not installed.
     """
     for option, number in (("seeds", trials), ("workers", workers)):
         if number is not None and number < 1:
             raise OptionError(f"reproduce - {option} is {number}, expected at least 1 - give a larger number")
+    import carrousel.report.figures  # noqa: F401  # a missing extra is said before hours of training
+
     console = console or Console()
     tables, record = chosen(list(keys)), Record(folder, resume)
     rows = [row for table in tables for row in table.rows if size in row.limit and size in row.trials]
@@ -62,7 +65,8 @@ def reproduce(
     seconds = time.perf_counter() - start
     for table in tables:
         console.print(page.table_of(table, record))
-    path = page.write(tables, record, folder, environment(size, seconds))
+    figures = () if size == "quick" else page.pictures(folder)
+    path = page.write(tables, record, folder, environment(size, seconds), figures)
     console.print(f"{path}", highlight=False, soft_wrap=True)
     return path
 

@@ -48,7 +48,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
     Example:
         >>> low, high = wilson(10, 10)
-        >>> round(low, 3), high
+        >>> round(low, 3), round(high, 3)
         (0.722, 1.0)
 
     Source:
