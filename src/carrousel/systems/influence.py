@@ -96,11 +96,6 @@ class Influence:
             self.states[state].index_fill_(0, nets, value)
             self.by_weight[state].index_fill_(0, nets, 0)
 
-    def select(self, nets: Tensor) -> None:
-        """Keep some nets only."""
-        self.states = {state: value[nets] for state, value in self.states.items()}
-        self.by_weight = {state: value[nets] for state, value in self.by_weight.items()}
-
     # ------------------------------------------------------------------ a step
 
     def advance(self, w: Tensor, x: Tensor) -> Tensor:

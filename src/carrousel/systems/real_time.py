@@ -9,13 +9,14 @@ from torch.nn.functional import one_hot
 from carrousel.systems import readout
 from carrousel.systems.influence import Influence
 from carrousel.systems.network import Network
+from carrousel.systems.rows import Rows
 from carrousel.systems.sweep import Sweep
 from carrousel.tasks.sequences import Sequences
 
 __all__ = ["RealTime"]
 
 
-class RealTime:
+class RealTime(Rows):
     """Nets of one shape side by side whose weights change at every step that has a target.
 
     Args:
@@ -24,9 +25,13 @@ class RealTime:
         rate: the learning rate.
         dtype: of everything.
 
-    Attributes:
-        w: the weights, (net, weight).
-        learns: 1 for weights that change, 0 for those that do not, (net, weight); None if all do.
+    Example:
+        >>> from carrousel import cells
+        >>> network = Network(cells.get("lstm_1997_full"), 3, 3, 4, 2, symbols=True)
+        >>> nets = RealTime(network, range(5), rate=0.1)
+        >>> x = torch.tensor([0, 1, 2, 0]).view(4, 1, 1).expand(4, 5, 1)
+        >>> nets.learn(Sequences(x, torch.full((5, 1), 4), x.roll(-1, 0))).shape
+        torch.Size([4, 5, 1, 3])
 
     Source:
         Williams & Zipser (1989), Neural Computation 1(2), 270-280, without teacher forcing; of a truncated cell,
@@ -34,29 +39,10 @@ class RealTime:
     """
 
     def __init__(self, network: Network, seeds: Sequence[int], rate: float, dtype: torch.dtype = torch.float32) -> None:
-        self.network, self.rate = network, rate
-        self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
-        self.learns: Tensor | None = None
+        super().__init__(network, seeds, dtype)
+        self.rate = rate
         self.influence = Influence(network, len(seeds), dtype)
         self.sweep = Sweep(network, len(seeds), dtype)
-
-    def __len__(self) -> int:
-        return len(self.w)
-
-    @property
-    def weights(self) -> int:
-        """The weights of one net."""
-        return self.network.weights
-
-    def replace(self, net: int, seed: int) -> None:
-        """Put a new net in the place of another; its stream begins with a reset."""
-        self.w[net] = self.network.draw(torch.Generator().manual_seed(seed), self.w.dtype)
-
-    def select(self, nets: Sequence[int]) -> None:
-        """Keep some nets only: those that are done leave."""
-        index = torch.as_tensor(nets, dtype=torch.long)
-        self.w = self.w[index]
-        self.influence.select(index)
 
     def predict(self, sequences: Sequences) -> Tensor:
         """Compute the outputs at every step with the weights as they are, (time, net, batch, output)."""
@@ -94,7 +80,5 @@ class RealTime:
         change = torch.zeros_like(w)
         passed = readout.back(network, w, change, delta, h, symbols)
         change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
-        if self.learns is not None:
-            change *= self.learns
-        w.add_(change, alpha=self.rate)
+        self.change(change, self.rate)
         return y

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from carrousel.systems import readout
 from carrousel.systems.network import Network
+from carrousel.systems.rows import Rows
 from carrousel.systems.sweep import Sweep
 from carrousel.tasks.sequences import Sequences
 
 __all__ = ["ThroughTime"]
 
 
-class ThroughTime:
+class ThroughTime(Rows):
     """Nets of one shape side by side, each with its own weights and its own sequences.
 
     Args:
@@ -23,9 +24,14 @@ class ThroughTime:
         clip: the largest norm of one net's change before it is multiplied by the rate; None for any.
         dtype: of everything.
 
-    Attributes:
-        w: the weights, (net, weight).
-        learns: 1 for weights that change, 0 for those that do not, (net, weight); None if all do.
+    Example:
+        >>> from carrousel import cells
+        >>> from carrousel.tasks.adding import adding
+        >>> nets = ThroughTime(Network(cells.get("lstm_1997_full_truncated"), 2, 1, 4, 2), range(10), rate=0.5)
+        >>> drawn = adding(10)  # one sequence for each net
+        >>> sequences = Sequences(drawn.x.unsqueeze(2), drawn.lengths.unsqueeze(1), drawn.target.unsqueeze(1))
+        >>> nets.weights, nets.learn(sequences).shape
+        (93, torch.Size([10, 1, 1]))
 
     Source:
         Hochreiter & Schmidhuber (1997), appendix A.1: each weight's change is the sum over all time steps.
@@ -39,23 +45,10 @@ class ThroughTime:
         clip: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.network, self.rate, self.clip = network, rate, clip
-        self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
-        self.learns: Tensor | None = None
+        super().__init__(network, seeds, dtype)
+        self.rate, self.clip = rate, clip
         self.sweep = Sweep(network, len(seeds), dtype)
         self._net = torch.arange(len(seeds)).unsqueeze(1)
-
-    def __len__(self) -> int:
-        return len(self.w)
-
-    @property
-    def weights(self) -> int:
-        """The weights of one net."""
-        return self.network.weights
-
-    def replace(self, net: int, seed: int) -> None:
-        """Put a new net in the place of another."""
-        self.w[net] = self.network.draw(torch.Generator().manual_seed(seed), self.w.dtype)
 
     def predict(self, sequences: Sequences) -> Tensor:
         """Compute the outputs at the last step, (net, batch, output), or at every step, (time, net, batch, output)."""
@@ -72,11 +65,9 @@ class ThroughTime:
         change = torch.zeros_like(w)
         passed = readout.back(network, w, change, delta, hidden, x)
         change += self.sweep.back(self._placed(passed, h, sequences))
-        if self.learns is not None:
-            change *= self.learns
         if self.clip is not None:
             change *= (self.clip / change.norm(dim=1, keepdim=True)).clamp(max=1)
-        w.add_(change, alpha=self.rate)
+        self.change(change, self.rate)
         return self._shaped(y, sequences)
 
     # ------------------------------------------------------------------ which steps are asked
