@@ -180,7 +180,7 @@ def _layer(network: Network, weights: Tensor) -> Recurrent:
     """The recurrent layer of one net, as a layer that traces."""
     layer = Recurrent(network.cell, network.inputs, network.hidden, bias=network.biased, block_size=network.block_size)
     with torch.no_grad():
-        for group in network.groups:
+        for group in network.cell.groups:
             if group.name in network.places:
                 parameter = layer.get_parameter(f"{parameter_name(group.name)}_l0")
                 parameter.copy_(network.part(weights[None], group.name)[0])

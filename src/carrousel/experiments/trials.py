@@ -141,7 +141,7 @@ class Row:
         data: seed -> the trial's data.
         criterion: how many networks -> the criterion.
         measure: (outputs, sequences) -> measures of each net on a fresh test set, each (net,).
-        tested_on: how many sequences that test set has, 0 for none.
+        tested_on: how many sequences that test set has.
         block: presentations between two looks at `Criterion.test`.
         at_once: whether a block is presented as one batch: an epoch.
         limit: size of a run ("quick", "standard", "full") -> sequences after which a trial has failed.

@@ -6,6 +6,7 @@ from torch import Tensor
 from carrousel.systems import readout
 from carrousel.systems.network import OUTPUT
 from carrousel.systems.real_time import RealTime
+from carrousel.systems.rows import by_net
 from carrousel.systems.through_time import ThroughTime
 from carrousel.tasks.sequences import Sequences
 
@@ -79,8 +80,7 @@ class Grown:
         """Learn; add the memory cells where the error has stopped decreasing."""
         y = self.nets.learn(sequences)
         if not self.is_grown.all():
-            target = sequences.target.transpose(0, 1).flatten(1, 2)
-            error = readout.deviations(y.transpose(0, 1).flatten(1, 2), target)
+            error = readout.deviations(by_net(y), by_net(sequences.target))
             self.error += error.square().mean((1, 2)) / self.window
             self.seen += 1
             self._grow(~self.is_grown & (self.seen % self.window == 0))

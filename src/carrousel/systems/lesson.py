@@ -57,7 +57,7 @@ class Lesson:
         self.nets, self.inputs, self.sources, self.dtype = nets, inputs, sources, dtype
         self.time, _, self.batch = sequences.x.shape[:3]
         self.x, self.lengths = sequences.x, sequences.lengths
-        self._is_last_only = sequences.target.is_floating_point() and sequences.target.dim() == 3
+        self._is_last_only = not sequences.is_per_step
         self.target, self.told = self._targets(sequences.target, outputs)
         self.kept = None if sequences.resets is None else (~sequences.resets).unsqueeze(-1).to(dtype)
 

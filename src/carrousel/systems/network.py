@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from carrousel.calculus.notation import Group
 from carrousel.cell import Cell
 from carrousel.errors import OptionError
 from carrousel.nn.torch_layout import Layout
@@ -109,11 +108,6 @@ class Network:
         kernel = self.layout.kernel_parameters(groups)
         return {name: torch.where(stack[0] > 0, stack[0] - 1, self.weights).long() for name, stack in kernel.items()}
 
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The cell's groups."""
-        return self.cell.groups
-
     def draw(self, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
         """Draw the weights of one net.
 
@@ -139,7 +133,7 @@ class Network:
         return weights.to(dtype)
 
     def _bias_of(self, gate: str) -> slice:
-        bias = next(group for group in self.groups if group.name == "b")
+        bias = next(group for group in self.cell.groups if group.name == "b")
         slices = self.layout.gate_slices(bias)
         if gate not in slices:
             raise OptionError(

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 from carrousel.systems import readout
 from carrousel.systems.influence import Influence
 from carrousel.systems.network import Network
-from carrousel.systems.rows import Rows
+from carrousel.systems.rows import Rows, by_net, by_step
 from carrousel.systems.sweep import Sweep
 from carrousel.tasks.sequences import Sequences
 
@@ -47,10 +47,7 @@ class RealTime(Rows):
     def predict(self, sequences: Sequences) -> Tensor:
         """Compute the outputs at every step with the weights as they are, (time, net, batch, output)."""
         h = self.sweep.forward(self.w, sequences.x, keep=False)
-        rows, x = h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
-        y = readout.outputs(self.network, self.w, rows, x)
-        by_step: Tensor = y.unflatten(1, (len(h), -1)).transpose(0, 1)
-        return by_step
+        return by_step(readout.outputs(self.network, self.w, by_net(h), by_net(sequences.x)), len(h))
 
     def learn(self, sequences: Sequences) -> Tensor:
         """Learn while the sequences pass, one for each net; a stream (with resets) goes on where the last one ended.

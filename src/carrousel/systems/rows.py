@@ -8,7 +8,7 @@ from torch import Tensor
 from carrousel.systems.checks import seeded
 from carrousel.systems.network import Network
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "by_net", "by_step"]
 
 
 class Rows:
@@ -47,3 +47,14 @@ class Rows:
         if self.learns is not None:
             change *= self.learns
         self.w.add_(change, alpha=rate)
+
+
+def by_net(values: Tensor) -> Tensor:
+    """(time, net, batch, ...) -> (net, time * batch, ...): all steps as rows."""
+    return values.transpose(0, 1).flatten(1, 2)
+
+
+def by_step(rows: Tensor, time: int) -> Tensor:
+    """Undo `by_net`."""
+    steps: Tensor = rows.unflatten(1, (time, -1)).transpose(0, 1)
+    return steps

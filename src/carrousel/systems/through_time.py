@@ -7,7 +7,7 @@ from torch import Tensor
 
 from carrousel.systems import readout
 from carrousel.systems.network import Network
-from carrousel.systems.rows import Rows
+from carrousel.systems.rows import Rows, by_net, by_step
 from carrousel.systems.sweep import Sweep
 from carrousel.tasks.sequences import Sequences
 
@@ -75,22 +75,20 @@ class ThroughTime(Rows):
     def _asked(self, h: Tensor, sequences: Sequences) -> tuple[Tensor, Tensor]:
         """Cells' outputs and inputs of the steps that have a target, each (net, row, size); symbols (net, row)."""
         if sequences.is_per_step:
-            return h.transpose(0, 1).flatten(1, 2), sequences.x.transpose(0, 1).flatten(1, 2)
+            return by_net(h), by_net(sequences.x)
         place = sequences.lengths - 1, self._net, torch.arange(h.shape[2])
         return h[place], sequences.x[place]
 
     def _targets(self, sequences: Sequences) -> Tensor:
-        target = sequences.target
-        return target.transpose(0, 1).flatten(1, 2) if sequences.is_per_step else target
+        return by_net(sequences.target) if sequences.is_per_step else sequences.target
 
     def _shaped(self, y: Tensor, sequences: Sequences) -> Tensor:
-        return y.unflatten(1, (len(sequences.x), -1)).transpose(0, 1) if sequences.is_per_step else y
+        return by_step(y, len(sequences.x)) if sequences.is_per_step else y
 
     def _placed(self, passed: Tensor, h: Tensor, sequences: Sequences) -> Tensor:
         """What goes on to the cells, in the places of their outputs."""
         if sequences.is_per_step:
-            by_step: Tensor = passed.unflatten(1, (h.shape[0], -1)).transpose(0, 1)
-            return by_step
+            return by_step(passed, len(h))
         adjoint = torch.zeros_like(h)
         adjoint[sequences.lengths - 1, self._net, torch.arange(h.shape[2])] = passed
         return adjoint
