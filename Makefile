@@ -39,7 +39,7 @@ $(VENV)/bin/python:
 $(RUN): $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): torch and what carrousel needs (a minute or two)."
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(PIP) --editable ".[plot]"
+	$(PIP) --editable ".[fit]"
 	@touch $@
 
 $(TEST): $(RUN)

@@ -23,7 +23,8 @@ LAYERS = (
     ("cells",),
     ("nn",),
     ("tasks", "data", "report"),
-    ("systems",),
+    ("systems", "learn"),
+    ("models",),
     ("experiments", "demo"),
     ("cli", "__main__"),
 )
@@ -36,7 +37,16 @@ ONLY = {
     "matplotlib": {"demo", "report", "experiments"},
     "jinja2": {"report"},
     "typer": {"cli"},
-    "rich": {"cli", "demo", "experiments"},
+    "rich": {"cli", "demo", "experiments", "learn"},
+    "pytorch_lightning": {"learn"},
+    "sklearn": {"data", "models"},
+    "pandas": {"data"},
+    "polars": {"data"},
+    "narwhals": {"data"},
+    "pyarrow": {"data"},
+    "soundfile": {"data"},
+    "kaldi_native_fbank": {"data"},
+    "optuna": {"models"},
 }
 
 every_file = pytest.mark.parametrize("module", MODULES)

@@ -11,6 +11,7 @@ from carrousel.cell import Cell, cell
 
 if TYPE_CHECKING:
     from carrousel import cells, errors, functions
+    from carrousel.models import Classifier, Forecaster, Generator, load
     from carrousel.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Population, Recurrent, RNNCell, convert
 
 __version__ = "0.1.0"
@@ -30,10 +31,15 @@ __all__ = [
     "RNNCell",
     "Population",
     "convert",
+    "Forecaster",
+    "Classifier",
+    "Generator",
+    "load",
 ]
 
 _MODULES = ("cells", "errors", "functions", "nn", "transforms")
 _LAYERS = ("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent", "convert")
+_ESTIMATORS = ("Classifier", "Forecaster", "Generator", "load")
 
 
 def __getattr__(name: str) -> Any:
@@ -41,6 +47,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"carrousel.{name}")
     if name in _LAYERS:
         return getattr(importlib.import_module("carrousel.nn"), name)
+    if name in _ESTIMATORS:
+        return getattr(importlib.import_module("carrousel.models"), name)
     raise AttributeError(f"module 'carrousel' has no attribute {name!r}")
 
 

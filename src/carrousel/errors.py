@@ -19,6 +19,11 @@ __all__ = [
     "BackendError",
     "MissingExtraError",
     "OutputError",
+    "DataError",
+    "DataWarning",
+    "ModelError",
+    "NotFittedError",
+    "TrainingError",
 ]
 
 
@@ -80,6 +85,26 @@ class MissingExtraError(CarrouselError, ImportError):
 
 class OutputError(CarrouselError, OSError):
     """A file can not be written."""
+
+
+class DataError(CarrouselError, ValueError):
+    """Something is wrong with the user's data."""
+
+
+class DataWarning(UserWarning):
+    """Something in the user's data was changed or left out, and the work went on."""
+
+
+class ModelError(CarrouselError, ValueError):
+    """A saved run is damaged, of another kind or of a newer version."""
+
+
+class NotFittedError(CarrouselError, ValueError, AttributeError):
+    """An estimator is asked for what only `fit` gives it; the two classes are those of scikit-learn's error."""
+
+
+class TrainingError(CarrouselError, RuntimeError):
+    """Training can not go on; what was best so far is kept."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

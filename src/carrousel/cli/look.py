@@ -1,55 +1,23 @@
-"""The command line. Commands import what they need: `--help` and `--version` load neither torch nor SymPy."""
+"""Commands that look inside: cells, kernels, the machine."""
 
 import enum
 import os
 import platform
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
+from rich.table import Table
 
-from carrousel.errors import BackendError, CarrouselError, OptionError
+from carrousel.cli.app import app
+from carrousel.cli.tables import print_table
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+__all__ = ["cells", "doctor", "show"]
 
-__all__ = ["app", "main"]
-
-_RUN_FAILED, _BAD_INPUT, _INTERRUPTED = 1, 2, 130
-
-_LIBRARIES = ("carrousel", "torch", "numpy", "sympy", "llvmlite", "matplotlib")
+_LIBRARIES = ("carrousel", "torch", "numpy", "sympy", "llvmlite", "pytorch-lightning", "scikit-learn", "matplotlib")
 
 #: How the names of the features begin that decide how many numbers a CPU computes at once.
 _SIMD = ("sse", "avx", "f16c", "fma", "amx", "neon", "fp16", "sve")
-
-
-class _Reporting(TyperGroup):
-    """Says in one message, without a traceback, what a command raised."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except CarrouselError as error:
-            typer.echo(f"carrousel: {error}", err=True)
-            failed = isinstance(error, BackendError)
-            raise typer.Exit(_RUN_FAILED if failed else _BAD_INPUT) from error
-        except KeyboardInterrupt as error:
-            typer.echo("\ncarrousel: interrupted", err=True)
-            raise typer.Exit(_INTERRUPTED) from error
-
-
-app = typer.Typer(
-    cls=_Reporting,
-    name="carrousel",
-    help="The LSTM family, compiled: a cell is written once, as the equations of its paper.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
 
 class Direction(enum.StrEnum):
@@ -59,65 +27,9 @@ class Direction(enum.StrEnum):
     backward = "backward"
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from carrousel import __version__
-
-        typer.echo(f"carrousel {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="The folder for the two pictures.")] = Path("carrousel-demo"),
-) -> None:
-    """Show a cell, forecast temperatures, bridge a long lag. Takes half a minute, needs no download."""
-    from rich.console import Console
-
-    from carrousel import demo
-
-    demo.run(out, Console())
-
-
-@app.command()
-def reproduce(
-    tables: Annotated[list[str] | None, typer.Argument(help="Keys of tables, `1`, `4`, ...; all if none.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Every row, few trials, cut short: some minutes.")] = False,
-    standard: Annotated[bool, typer.Option("--standard", help="Ten or more trials a row: about 90 minutes.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="The papers' own numbers of trials, and limits: days.")] = False,
-    seeds: Annotated[int | None, typer.Option(help="Trials of every row, instead.", show_default=False)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials of the folder.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes, one a core by default.", show_default=False)] = None,
-    out: Annotated[Path, typer.Option(help="The folder for trials and report.")] = Path("carrousel-reproduction"),
-) -> None:
-    """Run the experiments of the papers beside their published numbers."""
-    from carrousel.experiments.reproduce import reproduce as run
-
-    asked = [size for size, is_asked in (("quick", quick), ("standard", standard), ("full", full)) if is_asked]
-    if len(asked) > 1:
-        raise OptionError(f"reproduce - got --{' and --'.join(asked)} - ask for one size")
-    run(tables or [], asked[0] if asked else "quick", out, trials=seeds, resume=resume, workers=workers)
-
-
 @app.command()
 def cells() -> None:
     """List the cells."""
-    from rich.table import Table
-
     from carrousel import cells
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
@@ -128,7 +40,7 @@ def cells() -> None:
         gates = dict.fromkeys(gate for group in cell.groups for gate in group.gates)
         groups = (group.name for group in cell.groups)
         table.add_row(name, *(" ".join(names) for names in (cell.states, gates, groups)), cell.paper)
-    _print_table(table)
+    print_table(table)
 
 
 @app.command()
@@ -157,7 +69,6 @@ def doctor(
 ) -> None:
     """Show versions, CPU, threads, backends and the cache."""
     import torch
-    from rich.table import Table
 
     from carrousel import backends, cells
     from carrousel.nn import operator
@@ -173,7 +84,7 @@ def doctor(
     table.add_row("backends", ", ".join([f"torch ({', '.join(own)})", *backends.names()]))
     for row in _cache(clear):
         table.add_row(*row)
-    _print_table(table)
+    print_table(table)
 
 
 def _version(library: str) -> str:
@@ -219,19 +130,3 @@ def _cache(clear: bool) -> list[tuple[str, str]]:
     found = store.entries()
     size = sum(path.stat().st_size for path in found)
     return [*rows, ("kernels", f"{len(found)}, {size / 1024:,.1f} KiB of at most {store.LIMIT // 2**20} MiB")]
-
-
-def _print_table(table: "Table") -> None:
-    """Print a table; in a file no line is cut or wrapped, whatever its length."""
-    _console(table).print(table, markup=False, highlight=False)
-
-
-def _console(table: "Table") -> "Console":
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console = Console()
-    if not console.is_terminal:
-        unlimited = console.options.update(max_width=10_000)
-        console.width = Measurement.get(console, unlimited, table).maximum
-    return console

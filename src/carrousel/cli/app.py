@@ -1,0 +1,60 @@
+"""The command line itself: its name, its version, and how it says what went wrong."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from carrousel.errors import BackendError, CarrouselError, TrainingError
+
+__all__ = ["INTERRUPTED", "app", "main"]
+
+_RUN_FAILED, _BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class _Reporting(TyperGroup):
+    """Says in one message, without a traceback, what a command raised."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CarrouselError as error:
+            typer.echo(f"carrousel: {error}", err=True)
+            failed = isinstance(error, BackendError | TrainingError)
+            raise typer.Exit(_RUN_FAILED if failed else _BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            typer.echo("\ncarrousel: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=_Reporting,
+    name="carrousel",
+    help="The LSTM family, compiled: a cell is written once, as the equations of its paper.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from carrousel import __version__
+
+        typer.echo(f"carrousel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

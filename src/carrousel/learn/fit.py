@@ -1,0 +1,187 @@
+"""Train a network: Lightning's loop around losses, with the best weights kept."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from carrousel.errors import MissingExtraError, OptionError, TrainingError
+from carrousel.learn.batches import Source
+from carrousel.learn.history import History
+from carrousel.learn.settings import Training
+
+if TYPE_CHECKING:
+    from carrousel.learn.lesson import Keeper
+
+__all__ = ["Losses", "checkpoint_of", "fit"]
+
+#: (net, what a source draws) -> one loss for each of its rows, (row,).
+Losses = Callable[[Any, Any], Tensor]
+
+
+def fit(
+    net: nn.Module,
+    losses: Losses,
+    training: Source,
+    validation: Source | None,
+    settings: Training,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> History:
+    """Train a network in place; afterwards it has the weights that were best in validation.
+
+    Args:
+        net: what is trained.
+        losses: the loss of each row of a batch, (row,).
+        training: the batches to learn from.
+        validation: the batches that the best weights are chosen on; by the training loss if None.
+        settings: how long, how fast, on what.
+        folder: where a checkpoint is kept after every epoch; none is kept if None.
+        resume: go on from that checkpoint; at the end the weights are those of a run that was never stopped.
+
+    Returns:
+        The epochs and why it stopped. Ctrl-C once stops after the batch and keeps the best weights.
+
+    Raises:
+        TrainingError: the gradient was not finite before anything was learned.
+        OptionError: there is nothing to resume.
+        MissingExtraError: Lightning is not installed.
+    """
+    try:
+        from pytorch_lightning import Trainer
+    except ImportError as error:
+        raise MissingExtraError(
+            'fit - pytorch-lightning is not installed, training needs it - pip install "carrousel[fit]"'
+        ) from error
+    from carrousel.learn.lesson import Keeper, Lesson
+
+    checkpoint = checkpoint_of(folder)
+    if resume and (checkpoint is None or not checkpoint.exists()):
+        raise OptionError(f"fit - no checkpoint in {folder} to go on from - leave out resume to begin anew")
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        stack.enter_context(_threads(settings.threads))
+        stack.enter_context(torch.random.fork_rng())
+        interrupted = stack.enter_context(_first_interrupt())
+        lesson = Lesson(net, losses, training, validation, settings)
+        keeper = Keeper(checkpoint, settings, interrupted)
+        trainer = Trainer(**_options(settings, keeper), num_sanity_val_steps=0, enable_checkpointing=False)
+        try:
+            trainer.fit(lesson, ckpt_path=str(checkpoint) if resume else None, weights_only=True)
+        except FloatingPointError as error:
+            if keeper.best is None:
+                raise TrainingError(
+                    f"fit - the gradient is not finite at step {trainer.global_step} (lr {settings.lr:g}) - "
+                    f"try lr {settings.lr / 4:g}, and look for huge values in the data"
+                ) from error
+            keeper.history.stopped = "not finite"
+            warnings.warn(
+                f"the gradient was not finite at step {trainer.global_step} (lr {settings.lr:g}); the best weights so "
+                f"far are kept; try lr {settings.lr / 4:g}",
+                stacklevel=2,
+            )
+    keeper.history.step = trainer.global_step
+    net.load_state_dict(keeper.best or net.state_dict())
+    net.cpu().eval()
+    return keeper.history
+
+
+def checkpoint_of(folder: Path | None) -> Path | None:
+    """The file that a resumed run goes on from."""
+    return None if folder is None else folder / "last.ckpt"
+
+
+def _options(settings: Training, keeper: "Keeper") -> dict[str, Any]:
+    """What Lightning's Trainer is made with."""
+    kind, first = settings.accelerator()
+    return {
+        "accelerator": "gpu" if kind == "cuda" else "cpu",
+        "devices": list(range(first, first + settings.devices)) if kind == "cuda" else settings.devices,
+        "num_nodes": settings.num_nodes,
+        "strategy": _strategy(kind, settings.devices * settings.num_nodes),
+        "max_epochs": settings.epochs,
+        "callbacks": [keeper, *([_progress(settings)] if settings.verbose else [])],
+        "logger": _logger(settings.tensorboard),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+        "inference_mode": False,
+    }
+
+
+def _strategy(kind: str, processes: int) -> Any:
+    if processes == 1:
+        return "auto"
+    from pytorch_lightning.strategies import DDPStrategy
+
+    return DDPStrategy(process_group_backend="gloo" if kind == "cpu" else "nccl")
+
+
+def _progress(settings: Training) -> Any:
+    from carrousel.learn.progress import Progress
+
+    return Progress(settings)
+
+
+def _logger(folder: Path | None) -> Any:
+    if folder is None:
+        return False
+    try:
+        import tensorboard  # noqa: F401
+        from pytorch_lightning.loggers import TensorBoardLogger
+    except ImportError as error:
+        raise MissingExtraError('fit - tensorboard is not installed - pip install "carrousel[tensorboard]"') from error
+    return TensorBoardLogger(folder, name="", version="")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's remarks on the machine and on data loaders say nothing to a user of carrousel."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", module="lightning_fabric")
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[threading.Event]:
+    """The first Ctrl-C only sets the event; the next one is what it always was."""
+    seen = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        seen.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

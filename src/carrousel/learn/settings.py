@@ -1,0 +1,88 @@
+"""How something is trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from carrousel.errors import OptionError, OptionTypeError
+
+__all__ = ["Training"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How something is trained; the same settings give the same weights on the same machine.
+
+    Attributes:
+        epochs: at most so many passes over the training data.
+        max_seconds: stop after this time, in seconds; the learning rate falls with it. None: no limit.
+        patience: stop after so many epochs in a row without a better validation. None: never.
+        lr: the highest learning rate of AdamW; it rises over the first 2 % and falls as a cosine.
+        weight_decay: of AdamW.
+        clip: the gradient's norm is cut to this.
+        seed: of the order of the examples and of dropout, epoch by epoch.
+        device: "auto", "cpu", "cuda", "cuda:1"...
+        devices: processes, each with its part of every batch.
+        num_nodes: machines, each started with torchrun or a scheduler.
+        threads: of torch, None for as many as it has.
+        verbose: 0 says nothing, 1 shows a bar on a terminal and a line an epoch elsewhere.
+        tensorboard: a folder for TensorBoard's event files; None writes none.
+
+    Raises:
+        OptionError: a number is out of its range, or there is no such device.
+        OptionTypeError: a whole number is not whole.
+    """
+
+    epochs: int = 100
+    max_seconds: float | None = None
+    patience: int | None = 8
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    seed: int = 0
+    device: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    threads: int | None = None
+    verbose: int = 1
+    tensorboard: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "devices", "num_nodes", "threads"):
+            _check_whole(name, getattr(self, name))
+        for name in ("lr", "clip", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise OptionError(f"Training - {name} is {value}, expected a number above 0 - give a larger number")
+        if not self.weight_decay >= 0:
+            raise OptionError(f"Training - weight_decay is {self.weight_decay}, expected 0 or more - use 0 for none")
+        self.accelerator()
+
+    def accelerator(self) -> tuple[str, int]:
+        """Return the kind of device and the number of the first one.
+
+        Raises:
+            OptionError: this machine has no such device.
+        """
+        if self.device == "auto":
+            return ("cuda", 0) if torch.cuda.is_available() else ("cpu", 0)
+        try:
+            device = torch.device(self.device)
+        except (RuntimeError, TypeError) as error:
+            raise OptionError(f"Training - device {self.device!r} - expected auto, cpu, cuda or cuda:1") from error
+        if device.type not in ("cpu", "cuda"):
+            raise OptionError(f"Training - device {self.device!r} - expected auto, cpu, cuda or cuda:1")
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if device.type == "cuda" and (device.index or 0) >= found:
+            raise OptionError(f"Training - device {self.device!r}, this machine has {found} GPUs - use device='auto'")
+        return device.type, device.index or 0
+
+
+def _check_whole(name: str, value: object) -> None:
+    if value is None and name in ("patience", "threads"):
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise OptionTypeError(f"Training - {name} is {value!r}, expected a whole number - give one from 1")
+    if value < 1:
+        raise OptionError(f"Training - {name} is {value}, expected at least 1 - give a larger number")

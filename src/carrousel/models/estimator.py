@@ -1,0 +1,137 @@
+"""What forecaster, classifier and generator share: scikit-learn's protocol, training parameters, a folder to keep."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+
+from carrousel.cell import Cell
+from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError
+from carrousel.learn.history import History
+from carrousel.learn.settings import Training
+from carrousel.models import folder as runs
+
+try:
+    from sklearn.base import BaseEstimator
+except ImportError as error:
+    raise MissingExtraError(
+        'carrousel - scikit-learn is not installed, the estimators need it - pip install "carrousel[fit]"'
+    ) from error
+
+__all__ = ["Estimator"]
+
+
+class Estimator(BaseEstimator):
+    """An estimator around a recurrent network.
+
+    A subclass stores its parameters in `__init__`, sets `net_`, `history_` and `metrics_` in `fit`, and says in
+    `_preprocess` and `_restore` what its data went through.
+    """
+
+    #: "forecast", "classify" or "generate".
+    kind: ClassVar[str]
+
+    lr: float
+    batch_size: int
+    epochs: int
+    patience: int | None
+    max_seconds: float | None
+    device: str
+    seed: int
+    threads: int | None
+    verbose: int
+    cell: str | Cell
+
+    net_: nn.Module
+    history_: History
+    metrics_: dict[str, Any]
+
+    #: Parameters of Training that only the command line sets.
+    _more: Mapping[str, Any] = {}
+
+    def _training(self) -> Training:
+        """How the network is trained."""
+        names = ("lr", "epochs", "patience", "max_seconds", "device", "seed", "threads", "verbose")
+        batch = self.batch_size
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise OptionError(f"{type(self).__name__} - batch_size is {batch!r}, expected a whole number from 1")
+        return Training(**{name: getattr(self, name) for name in names}, **self._more)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "net_"):
+            raise NotFittedError(f"{type(self).__name__} - is not fitted yet - call fit() first")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write the fitted estimator as a folder of plain files.
+
+        Args:
+            folder: where; it must not be there yet.
+            overwrite: whether a run that is there may be replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            NotFittedError: there is nothing to write.
+            OutputError: the folder is there already, or can not be written.
+        """
+        self._check_fitted()
+        from carrousel import __version__
+
+        config = {"format": runs.FORMAT, "kind": self.kind, "carrousel": __version__, "params": self._saved_params()}
+        files = {"history.csv": self.history_.to_csv(), **self._files()}
+        run = runs.Run(config, self.net_.state_dict(), self._preprocess(), self.metrics_, files)
+        runs.write(Path(folder), run, overwrite)
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, cell: str | Cell | None = None) -> Self:
+        """Read what `save` wrote; nothing of it is executed.
+
+        Args:
+            folder: of the run.
+            cell: the cell, where it is none of the registry.
+
+        Raises:
+            ModelError: it is no run of this kind, damaged, or of a newer version.
+        """
+        run = runs.read(Path(folder))
+        if run.config["kind"] != cls.kind:
+            raise ModelError(
+                f"{folder} - is a run of `{run.config['kind']}`, {cls.__name__} reads `{cls.kind}` - use carrousel.load"
+            )
+        params = dict(run.config["params"])
+        if cell is None and ":" in str(params["cell"]):
+            raise ModelError(
+                f"{folder} - was trained with the cell {params['cell']} - pass it: cell={params['cell']!r}"
+            )
+        params["cell"] = cell or params["cell"]
+        try:
+            estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
+            estimator.metrics_, estimator.history_ = dict(run.metrics), History.from_csv(run.files["history.csv"])
+            estimator._restore(run.preprocess, run.weights)
+        except (KeyError, TypeError, IndexError, RuntimeError) as error:
+            raise ModelError(f"{folder} - is damaged: {error!r} - train again, or take a copy") from error
+        return estimator
+
+    def _saved_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = self.get_params(deep=False)
+        if isinstance(self.cell, Cell):
+            params["cell"] = f":{self.cell.name}"
+        return params
+
+    def _files(self) -> dict[str, str]:
+        """Files beside the weights, name -> text."""
+        return {}
+
+    def _preprocess(self) -> dict[str, Any]:
+        """What turns data into the network's inputs, for JSON."""
+        raise NotImplementedError
+
+    def _restore(self, preprocess: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Build `net_` and what `_preprocess` gave."""
+        raise NotImplementedError

@@ -1,0 +1,34 @@
+"""Read a run of any kind."""
+
+from pathlib import Path
+
+from carrousel.cell import Cell
+from carrousel.errors import ModelError
+from carrousel.models import folder as runs
+from carrousel.models.estimator import Estimator
+
+__all__ = ["load"]
+
+
+def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
+    """Read a run that `save` or the command line wrote.
+
+    Args:
+        folder: of the run.
+        cell: the cell it was trained with, where it is none of the registry: "file.py:name" or a cell.
+
+    Returns:
+        A fitted Forecaster, Classifier or Generator.
+
+    Raises:
+        ModelError: it is no run, damaged, or of a newer version.
+    """
+    from carrousel.models.classifier import Classifier
+    from carrousel.models.forecaster import Forecaster
+    from carrousel.models.generator import Generator
+
+    kinds: dict[str, type[Estimator]] = {kind.kind: kind for kind in (Forecaster, Classifier, Generator)}
+    kind = runs.read(Path(folder)).config["kind"]
+    if kind not in kinds:
+        raise ModelError(f"{folder} - is a run of {kind!r}, expected one of {', '.join(kinds)} - upgrade carrousel")
+    return kinds[kind].load(folder, cell)
