@@ -13,7 +13,7 @@ from benchmarks import bars, machine, tables
 from benchmarks.measurements import Disagreement, Growth, Report, Roofs, Timing
 from benchmarks.plan import Plan
 
-PARTS = ("peak", "lstm", "cells", "lengths", "population", "compile", "overhead", "memory")
+PARTS = ("peak", "lstm", "cells", "lengths", "population", "compile", "overhead", "memory", "trials")
 _RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -80,7 +80,7 @@ def _measured(parts: tuple[str, ...], plan: Plan, path: Path, console: Console) 
 
 
 def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Roofs | Disagreement]:
-    from benchmarks import cells, first_call, lengths, lstm, memory, overhead, peak, population
+    from benchmarks import cells, first_call, lengths, lstm, memory, overhead, peak, population, trials
 
     programs: dict[str, Callable[[Plan], Any]] = {
         "lstm": lstm.measure,
@@ -90,6 +90,7 @@ def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Roofs | D
         "compile": first_call.measure,
         "overhead": overhead.measure,
         "memory": memory.measure,
+        "trials": trials.measure,
     }
     if part == "peak":
         yield peak.measure(plan)

@@ -65,7 +65,14 @@ def check(report: Report) -> list[Bar]:
     """Return every bar, measured or not."""
     wrong = float(len(report.wrong)) if report.timings or report.wrong else None
     right = Bar("cases in which the sides do not agree", 0, False, wrong, "", "" if wrong is None else "of all parts")
-    return [*_lstm_bars(report), *_cell_bars(report), *_length_bars(report), *_process_bars(report), right]
+    return [
+        *_lstm_bars(report),
+        *_cell_bars(report),
+        *_length_bars(report),
+        *_process_bars(report),
+        *_trial_bars(report),
+        right,
+    ]
 
 
 def _least(name: str, required: float, ratios: dict[tuple[str, Shape], float]) -> Bar:
@@ -133,6 +140,18 @@ def _length_bars(report: Report) -> list[Bar]:
         _least(f"lengths=, {mode}: beside the padded call", 1.0, speed_ups(report, "lengths", mode, padded, ours))
         for mode in _MODES
     ]
+
+
+def _trial_bars(report: Report) -> list[Bar]:
+    """Steps per second of every trial, of those that run together."""
+    bars = []
+    for required, short in ((300, True), (800, False)):
+        ours = [t for t in report.find(part="trials", side=_OURS) if (t.shape.steps < 500) is short]
+        rate = ours[0].shape.steps / ours[0].times.median / 1000 if ours else None
+        detail = f"{ours[0].nets} trials at {ours[0].shape}" if ours else "not measured"
+        name = f"adding, T={100 if short else 1000}: steps a second of each trial"
+        bars.append(Bar(name, required, True, rate, " thousand", detail))
+    return bars
 
 
 def _process_bars(report: Report) -> list[Bar]:

@@ -45,7 +45,7 @@ def run(out: Path, *options: str) -> subprocess.CompletedProcess:
 
 
 def test_every_side_of_every_part_is_in_the_json(tmp_path: Path) -> None:
-    parts = ("peak", "lstm", "cells", "lengths", "population", "overhead")
+    parts = ("peak", "lstm", "cells", "lengths", "population", "overhead", "trials")
     done = run(tmp_path, *parts, "--wide", "--cell", "gru", "--cell", "slstm", "--no-jax")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped: the JAX scan: jax was left out" in done.stdout
@@ -63,6 +63,7 @@ def test_every_side_of_every_part_is_in_the_json(tmp_path: Path) -> None:
     assert len(sides["lengths"]) == 5
     assert len(sides["population"]) == 3
     assert len(sides["overhead"]) == 4
+    assert len(sides["trials"]) == 2
     for picture in ("quick.png", "quick-cells.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
@@ -197,3 +198,16 @@ def test_flops_are_those_of_the_products() -> None:
     plain, truncated = (counts(cells.get(name)) for name in ("lstm_1997", "lstm_1997_truncated"))
     assert plain.carried == 3
     assert truncated.carried == 0
+
+
+def test_bars_of_trials_count_the_steps_of_each() -> None:
+    report = measurements.Report()
+    long = measurements.Shape(1, 1050, 2, 4)
+    report.timings += [
+        timed("trials", "adding", "training", "carrousel", 0.0003, measurements.Shape(1, 105, 2, 4)),
+        timed("trials", "adding", "training", "carrousel", 0.0015, long),
+    ]
+    short_bar, long_bar = (bar for bar in bars.check(report) if bar.name.startswith("adding"))
+    assert (short_bar.measured, short_bar.held) == (pytest.approx(350), True)
+    assert (long_bar.measured, long_bar.held) == (pytest.approx(700), False)
+    assert str(long) in long_bar.detail
