@@ -1,4 +1,4 @@
-"""Part `trials`: the adding problem as `carrousel reproduce` trains it, beside one network and one optimiser per trial."""
+"""Part `trials`: the adding problem as `carrousel reproduce` trains it, beside a network and an optimiser per trial."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
