@@ -21,7 +21,7 @@ _BLOCK, _MOST_CALLS = 0.02, 200
 _BUDGET, _LEAST_ROUNDS = 1.5, 3
 #: The worker threads of the side before spin for a while after their work: they are given time to sleep.
 _PAUSE = 0.03
-#: Seconds of calls that are not counted after it: a core that slept takes a while to run at its speed again.
+#: Seconds of calls that are not counted after it, until caches and branch predictors know the side again.
 _RISE = 0.005
 
 
@@ -96,7 +96,8 @@ def _rounds(seconds: float, plan: Plan) -> int:
 def _block(side: Callable[[], Any], seconds: float, plan: Plan) -> list[float]:
     calls = 1 if plan.quick else max(1, min(_MOST_CALLS, int(_BLOCK / max(seconds, 1e-7))))
     if seconds < 5 * _BLOCK:  # a spinning neighbour is nothing beside a longer call
-        time.sleep(0 if plan.quick else _PAUSE)
+        if not plan.quick:
+            _wait(_PAUSE)
         started = time.perf_counter()
         side()
         while not plan.quick and time.perf_counter() < started + _RISE:
@@ -107,6 +108,13 @@ def _block(side: Callable[[], Any], seconds: float, plan: Plan) -> list[float]:
         side()
         samples.append(time.perf_counter() - start)
     return samples
+
+
+def _wait(seconds: float) -> None:
+    """Let the workers of the side before fall asleep, but keep this core: a virtual one that sleeps wakes up slower."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
 
 
 @contextlib.contextmanager
