@@ -22,7 +22,7 @@ LAYERS = (
     ("cell", "rewriting", "transforms"),
     ("cells",),
     ("nn",),
-    ("tasks", "data", "report"),
+    ("tasks", "data", "exchange", "report"),
     ("systems", "learn"),
     ("models",),
     ("experiments", "demo"),
@@ -47,6 +47,10 @@ ONLY = {
     "soundfile": {"data"},
     "kaldi_native_fbank": {"data"},
     "optuna": {"models"},
+    "onnx": {"exchange"},
+    "onnx_ir": {"exchange"},
+    "onnxruntime": {"exchange"},
+    "onnxscript": {"exchange"},
 }
 
 every_file = pytest.mark.parametrize("module", MODULES)

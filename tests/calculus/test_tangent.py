@@ -8,8 +8,18 @@ from carrousel.backends import eager
 from carrousel.calculus.tangent import tangent
 from carrousel.calculus.trace import trace
 from carrousel.errors import OptionError
+from carrousel.transforms import variant
 
-PLAIN = ["elman", "irnn", "lstm", "lstm_1997", "lstm_1997_full", "lstm_1997_full_truncated", "coupled_lstm"]
+PLAIN = [
+    "elman",
+    "irnn",
+    "lstm",
+    "lstm_1997",
+    "lstm_1997_full",
+    "lstm_1997_full_truncated",
+    "coupled_lstm",
+    "peephole_lstm",
+]
 
 
 def test_as_text() -> None:
@@ -34,7 +44,8 @@ def test_against_differences(name: str) -> None:
     definition = cells.get(name).definition
     step = eager.compile_kernel(eager.tangent_step(definition))
     derived = tangent(trace(definition))
-    count, states = len(derived.net_inputs) + len(definition.states), len(definition.states)
+    states = len(definition.states)
+    count = len(derived.net_inputs) + len(derived.factors) + states
     generator = torch.Generator().manual_seed(0)
     values = list(torch.randn(count, 5, dtype=torch.float64, generator=generator))
     tangents = list(torch.randn(count, 5, dtype=torch.float64, generator=generator))
@@ -50,7 +61,7 @@ def test_against_differences(name: str) -> None:
     ("name", "line"),
     [
         ("gru", "a_n = W.n @ x + b.n + r*(R.n @ h_prev + bR.n)"),
-        ("peephole_lstm", "a_i = W.i @ x + R.i @ h_prev + p.i*c_prev + b.i"),
+        ("gru_2014", "a_n = W.n @ x + R.n @ u_n + b.n"),
     ],
 )
 def test_products_that_are_no_plain_terms(name: str, line: str) -> None:
@@ -65,3 +76,22 @@ def test_products_that_are_no_plain_terms(name: str, line: str) -> None:
 def test_a_state_that_nothing_moves_has_the_tangent_zero() -> None:
     text = eager.tangent_step(cells.get("slstm").definition)
     assert text.rstrip().endswith("th, tc, tn, 0")
+
+
+def test_vectors_that_multiply_something_have_tangents_of_their_own() -> None:
+    derived = tangent(trace(cells.get("peephole_lstm_2002").definition))
+    assert derived.net_inputs == {"i": "n_i", "f": "n_f", "z": "a_z", "o": "n_o"}
+    assert derived.factors == {"p.i": "p_i", "p.f": "p_f", "p.o": "p_o"}
+    lines = dict(derived.lines)
+    assert lines["a_o"] == "n_o + p_o*stop_gradient(c)"
+    assert lines["ta_o"] == "tn_o + c*tp_o"
+    assert dict(tangent(trace(cells.get("peephole_lstm").definition)).lines)["ta_o"] == "p_o*tc + tn_o + c*tp_o"
+
+
+def test_a_group_that_is_both_biases_and_factors() -> None:
+    both = variant(cells.get("peephole_lstm"), "both", "Odd.", z="tanh(W.z @ x + R.z @ h_prev + p.z)")
+    with pytest.raises(OptionError) as caught:
+        tangent(trace(both.definition))
+    assert str(caught.value) == (
+        "both - real-time recurrent learning, but p.z is a bias and p.f multiplies something - use a group for each"
+    )

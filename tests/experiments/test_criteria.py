@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carrousel.experiments.criteria import Faultless, Grammar, Recent, TestSet
+from carrousel.experiments.criteria import AllRight, Below, Faultless, Grammar, Recent, TestSet
 from carrousel.experiments.trials import Drawn
 from carrousel.tasks.reber import reber
 from carrousel.tasks.sequences import Sequences
@@ -140,3 +140,30 @@ def test_grammar_wants_every_legal_symbol_above_every_other() -> None:
     criterion.begin(0, Strings())
     criterion.test(Knowing([0.2 if not is_legal else -0.2, 0.0, 0.0]))
     assert criterion.met()[0] == 0
+
+
+def test_all_right_looks_at_every_sequence_of_a_batch() -> None:
+    criterion = AllRight(2, within=0.2)
+    x = torch.zeros(1, 2, 3, 1)
+    sequences = Sequences(x, torch.ones(2, 3, dtype=torch.long), torch.zeros(2, 3, 1))
+    outputs = torch.tensor([[0.1, -0.1, 0.15], [0.1, 0.1, -0.2]]).unsqueeze(-1)
+    criterion.see(outputs, sequences)
+    assert criterion.met().tolist() == [1, 0]
+    criterion.begin(0, None)
+    assert criterion.met().tolist() == [0, 0]
+
+
+def test_below_tests_what_is_measured() -> None:
+    def measure(outputs: Tensor, sequences: Sequences) -> dict[str, np.ndarray]:
+        difference = (outputs - sequences.target).abs().mean((1, 2)).numpy()
+        return {"error": difference, "its tenth": difference / 10}
+
+    criterion = Below(3, measure, {"error": 0.2, "its tenth": 0.005}, size=8)
+    for net in range(3):
+        criterion.begin(net, Drawn(draw, net))
+    criterion.test(Answers([0.3, 0.1, 0.04]))
+    assert criterion.met().tolist() == [0, 0, 1]
+    criterion.test(Answers([0.01, 0.1, 0.4]))  # what was met stays met
+    assert criterion.met().tolist() == [1, 0, 1]
+    criterion.begin(2, Drawn(draw, 9))
+    assert criterion.met().tolist() == [1, 0, 0]

@@ -94,6 +94,49 @@ def test_remarks(tmp_path: Path, counts: list[int | None], published: dict[str, 
     assert compared(tmp_path, counts, **published).remarks == ((remark,) if remark else ())
 
 
+def short(folder: Path, counts: list[int | None], limit: int = 20_000) -> page.Comparison:
+    """Trials that end after so few sequences that the published number was never possible."""
+    trials = Record(folder)
+    for seed, count in enumerate(counts):
+        solved = {"solved": count} if count else {}
+        trials.add(Trial(ADDING, seed, solved, count is not None, count or limit, limit, {}, 1.5))
+    return page.compare(row_of(ADDING), trials)
+
+
+CUT_SHORT = "Cut short after 20,000 sequences, before the 74,000 that are published: no failure, and no success."
+
+
+def test_a_row_that_was_cut_short_says_so(tmp_path: Path) -> None:
+    one = short(tmp_path, [None, None, 19_000])
+    assert one.remarks == (CUT_SHORT,)
+    assert lines(one)["solved"] == ["100 % of 10", "1 of 3", "cut short at 20,000"]
+
+
+def test_a_row_that_could_have_been_solved_was_not_cut_short(tmp_path: Path) -> None:
+    assert short(tmp_path / "all", [19_000] * 3).cut_short is None
+    late = short(tmp_path / "late", [None] * 3, limit=74_000)
+    assert late.cut_short is None
+    assert late.remarks == ("Success rate below the published 100 %.", "No trial reached solved.")
+
+
+def test_all_that_is_written_says_what_was_cut_short(tmp_path: Path) -> None:
+    table = Table("7", "adding", (row_of(ADDING),))
+    short(tmp_path, [None] * 3)
+    trials = Record(tmp_path, resume=True)
+    html = page.write([table], trials, tmp_path, ENVIRONMENT).read_text(encoding="utf-8")
+    assert html.count(CUT_SHORT) == 2  # in the overview and beside its row
+    assert "cut short at 20,000" in html
+    (row,) = json.loads((tmp_path / page.JSON).read_text(encoding="utf-8"))["rows"]
+    assert (row["cut short"], row["remarks"], row["within bounds"]) == (20_000, [CUT_SHORT], False)
+    (line,) = csv.DictReader((tmp_path / page.CSV).read_text(encoding="utf-8").splitlines())
+    assert (line["cut short"], line["remarks"]) == ("20000", CUT_SHORT)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(page.table_of(table, trials))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "cut short at 20,000" in said
+    assert CUT_SHORT[:40] in said
+
+
 @pytest.mark.parametrize("count", [3, 10, 18, 20, 30])
 def test_all_of_all_is_not_below_one_hundred_percent(tmp_path: Path, count: int) -> None:
     assert compared(tmp_path, [74_000] * count).remarks == ()

@@ -18,6 +18,7 @@ from carrousel.experiments.reproduce import reproduce
 from carrousel.experiments.tables import tables
 
 TABLE = "2b"
+KEYS = ", ".join(tables())
 ROWS = [row.key for row in tables()[TABLE].rows]
 
 
@@ -68,7 +69,7 @@ def test_nothing_is_run_again(whole: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["99"], "carrousel: reproduce - unknown table '99'; they are 1, 2, 2b, 3, 4, 5, 6, 7, 8, 9. Did you mean 9?"),
+        (["99"], f"carrousel: reproduce - unknown table '99'; they are {KEYS}. Did you mean 9?"),
         (["--quick", "--full"], "carrousel: reproduce - got --quick and --full - ask for one size"),
         (["--seeds", "0"], "carrousel: reproduce - seeds is 0, expected at least 1 - give a larger number"),
         (["--workers", "-1"], "carrousel: reproduce - workers is -1, expected at least 1 - give a larger number"),

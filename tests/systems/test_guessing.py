@@ -1,9 +1,12 @@
 """Random weight guessing: who guesses again, what is connected, and a latch that it solves."""
 
+import math
+
 import pytest
 import torch
 
-from carrousel.systems.guessing import Guessing
+from carrousel.systems.guessing import GuessedLatches, Guessing
+from carrousel.tasks.latch import latch as draw_latches
 from carrousel.tasks.sequences import Sequences
 
 NETS = 6
@@ -66,3 +69,43 @@ def test_a_fresh_network_starts_counting_anew() -> None:
     nets.replace(0, 9)
     assert nets.guesses[0] == 1
     assert torch.equal(nets.recurrent.weight[0], Guessing(1, 2, 1).start([9]).recurrent.weight[0])
+
+
+# ---------------------------------------------------------------------- latches
+
+
+def latches(target: float = 1.0) -> Sequences:
+    drawn = draw_latches(50, target, 20, 40, generator=torch.Generator().manual_seed(4))
+    return Sequences(*(value.unsqueeze(k).expand(*value.shape[:k], NETS, *value.shape[k:])
+                       for value, k in ((drawn.x, 1), (drawn.lengths, 0), (drawn.target, 0))))  # fmt: skip
+
+
+@pytest.mark.parametrize("has_free_inputs", [False, True])
+def test_a_latch_is_one_tanh_unit(has_free_inputs: bool) -> None:
+    units, task = GuessedLatches(range(NETS), has_free_inputs, initial=1.0), latches()
+    said = units.predict(task)
+    for net, row in ((0, 0), (3, 7), (5, 49)):
+        w, u, b = units.w[net].tolist()
+        y = 0.0
+        for t in range(int(task.lengths[net, row])):
+            x = float(task.x[t, net, row, 0])
+            if has_free_inputs:
+                y = math.tanh(w * y + ((u if x > 0 else b) if t == 0 else x))
+            else:
+                y = math.tanh(w * y + u * x + b)
+        assert float(said[net, row, 0]) == pytest.approx(y, abs=1e-5)
+
+
+@pytest.mark.parametrize(("has_free_inputs", "target"), [(False, 1.0), (True, 0.8)])
+def test_latches_are_guessed_until_all_is_right(has_free_inputs: bool, target: float) -> None:
+    units, task = GuessedLatches(range(NETS), has_free_inputs), latches(target)
+    guesses, right = 0, torch.zeros(NETS, dtype=torch.bool)
+    while not right.all() and guesses < 2000:
+        before = units.w.clone()
+        right = ((units.learn(task) - task.target).abs() < 0.5).flatten(1).all(1)
+        assert torch.equal((units.w == before).all(1), right)
+        guesses += int(units.begun[0])
+    assert right.all()
+    assert units.w.abs().max() > 10
+    units.replace(2, 11)
+    assert torch.equal(units.w[2], GuessedLatches([11]).w[0])

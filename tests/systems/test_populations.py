@@ -132,9 +132,17 @@ def test_weights_that_do_not_learn_stay() -> None:
 # ---------------------------------------------------------------------- in real time
 
 
-@pytest.mark.parametrize("cell", ["lstm_1997_full", "lstm_1997_full_truncated", "lstm_1997", "lstm", "elman", "irnn"])
-def test_influences_give_the_gradient_through_time(cell: str) -> None:
+PEEPHOLES = ["peephole_lstm", "peephole_lstm_2002", "coupled_lstm", "nog"]
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize(
+    "cell", ["lstm_1997_full", "lstm_1997_full_truncated", "lstm_1997", "lstm", "elman", "irnn", *PEEPHOLES]
+)
+def test_influences_give_the_gradient_through_time(cell: str, truncated: bool) -> None:
     net = network(cell, hidden=6)
+    if truncated:
+        net = Network(**{**vars_of(net), "cell": net.cell.truncated()})
     w = torch.stack([net.draw(torch.Generator().manual_seed(k), DOUBLE) for k in range(NETS)])
     x, adjoints = torch.randn(2, TIME, NETS, 6, dtype=DOUBLE).unbind(0)
     sweep, influence = Sweep(net, NETS, DOUBLE), Influence(net, NETS, DOUBLE)

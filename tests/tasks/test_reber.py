@@ -209,3 +209,20 @@ def test_short_continual_streams(steps: int) -> None:
     streams = continual(3, steps, generator=seeded(0))
     assert streams.x.shape == (steps, 3)
     assert (streams.x[0] == 0).all()
+
+
+def test_continual_streams_of_whole_strings() -> None:
+    """With marks where strings begin; the symbol after the last one is the next string's B."""
+    whole = continual(20, 100, is_whole=True, resets=True, generator=seeded(0))
+    cut = continual(20, 100, resets=True, generator=seeded(0))
+    assert (whole.lengths >= 100).all()
+    assert len(set(whole.lengths.tolist())) > 1
+    for field in ("x", "target", "allowed", "resets"):
+        assert torch.equal(getattr(whole, field)[:100], getattr(cut, field))
+    assert whole.resets is not None
+    assert whole.resets[0].all()
+    for row, length in enumerate(whole.lengths.tolist()):
+        x, starts = whole.x[:length, row], whole.resets[:length, row]
+        assert SYMBOLS[x[-1]] == "E"
+        assert SYMBOLS[whole.target[length - 1, row]] == "B"
+        assert [SYMBOLS[number] for number in x[starts.roll(-1)]] == ["E"] * int(starts.sum())

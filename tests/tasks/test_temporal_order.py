@@ -126,3 +126,12 @@ def test_other_numbers_of_symbols(task) -> None:
     message = f"{task.__name__} - relevant is 4, expected 2 or 3 - give 2 for 6a, 3 for 6b"
     with pytest.raises(OptionError, match=re.escape(message)):
         task(2, relevant=4)
+
+
+def test_continual_streams_may_mark_their_sequences() -> None:
+    streams = continual(5, 10, resets=True, generator=seeded(0))
+    assert streams.resets is not None
+    assert (streams.resets.sum(0) == 10).all()
+    assert torch.equal(streams.resets[1:], (streams.target[:-1] >= 0) & streams.resets[1:])
+    assert (streams.x[streams.resets] == SYMBOLS.index("E")).all()
+    assert continual(5, 10).resets is None

@@ -136,8 +136,9 @@ def tangent_step(definition: Definition) -> str:
         definition: the cell's definition.
 
     Returns:
-        Python source that `compile_kernel` accepts: `(a_<gate>..., <state>_prev..., inputs per step..., the tangents of
-        net inputs and states...) -> the new states..., their tangents...`. Gates stand in the order of the groups.
+        Python source that `compile_kernel` accepts: `(a_<gate>..., vectors that multiply something..., <state>_prev...,
+        inputs per step..., the tangents of net inputs, vectors and states...) -> the new states..., their tangents...`.
+        Gates stand in the order of the groups, vectors in the order of their first use.
 
     Raises:
         OptionError: the cell has no such equations, `carrousel.calculus.tangent` says why.
@@ -149,6 +150,7 @@ def tangent_step(definition: Definition) -> str:
     gates = dict.fromkeys(gate for group in definition.groups for gate in group.gates)
     given = [
         *(derived.net_inputs[gate] for gate in gates),
+        *derived.factors.values(),
         *(f"{state}_prev" for state in definition.states),
         *definition.step_inputs,
     ]

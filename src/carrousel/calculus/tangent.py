@@ -2,7 +2,8 @@
 
 Forward accumulation over the named equations, the counterpart of `adjoint`. `t<q>` is the derivative of `q` by
 whatever it is asked for; real-time recurrent learning asks for it by every weight. Changes come in through the gates'
-net inputs, whose own tangents are products and so are left to whoever calls, and through the previous states.
+net inputs, whose own tangents are products and so are left to whoever calls, through vectors of weights that multiply
+something, as peepholes do, and through the previous states.
 """
 
 from dataclasses import dataclass
@@ -25,13 +26,16 @@ class Tangent:
     Attributes:
         trace: the step.
         lines: (name, expression) in order of evaluation: the step's quantities, then the tangents.
-        net_inputs: gate -> the name of its net input, `a_i`.
+        net_inputs: gate -> the name of its net input, `a_i`; where something is added to the products and biases,
+            `n_i` for their sum.
+        factors: vector of weights that multiplies something, `p.i` -> its name, `p_i`.
         names: quantity -> the name of its tangent.
     """
 
     trace: Trace
     lines: tuple[tuple[str, str], ...]
     net_inputs: dict[str, str]
+    factors: dict[str, str]
     names: dict[str, str]
 
     def __str__(self) -> str:
@@ -49,32 +53,34 @@ def tangent(forward: Trace) -> Tangent:
         The Tangent.
 
     Raises:
-        OptionError: a product or parameter is no plain term of a gate's net input, as in a GRU, or multiplies a
-            quantity of its own step.
+        OptionError: a product is no plain term of a gate's net input, as in a GRU, or multiplies a quantity of its own
+            step; or a group has vectors of which some multiply something and others do not.
     """
-    net_inputs = _net_inputs(forward)
-    names, taken = {}, set(forward.order)
-    for name in forward.order:
-        if name.isidentifier():
+    taken = set(forward.order)
+    net_inputs, equations, factors = _net_inputs(forward, taken)
+    order = dict(forward.order)
+    names: dict[str, str] = {}
+    for name in (*forward.order, *net_inputs.values(), *factors.values()):
+        order.setdefault(name, len(order))
+        if name.isidentifier() and name not in names:
             names[name] = fresh(f"t{name}", taken)
             taken.add(names[name])
-    known = {value: symbol for symbol, value in forward.equations if not value.is_Atom}
-    moving = {*net_inputs.values(), *(f"{state}_prev" for state in forward.definition.states)}
+    known = {value: symbol for symbol, value in equations if not value.is_Atom}
+    moving = {*net_inputs.values(), *factors.values(), *(f"{state}_prev" for state in forward.definition.states)}
     steps, tangents = [], []
-    for symbol, value in forward.equations:
-        if symbol.name in moving:
-            continue
-        steps.append((symbol.name, text(value, forward.order)))
+    for symbol, value in equations:
+        steps.append((symbol.name, text(value, order)))
         terms = []
-        for read in sorted(value.free_symbols, key=lambda s: forward.order[s.name]):
+        for read in sorted(value.free_symbols, key=lambda s: order[s.name]):
             if read.name in moving:
                 partial = sympy.diff(value, read).xreplace(known).replace(stop_gradient.symbol, lambda q: q)
                 if partial != 0:
-                    terms.append(_times(text(partial, forward.order), partial, names[read.name]))
+                    terms.append(_times(text(partial, order), partial, names[read.name]))
         if terms:
             moving.add(symbol.name)
             tangents.append((names[symbol.name], " + ".join(terms)))
-    return Tangent(forward, (*steps, *tangents), net_inputs, {name: names[name] for name in names if name in moving})
+    moved = {name: names[name] for name in names if name in moving}
+    return Tangent(forward, (*steps, *tangents), net_inputs, factors, moved)
 
 
 def _times(factor: str, partial: sympy.Expr, name: str) -> str:
@@ -84,22 +90,53 @@ def _times(factor: str, partial: sympy.Expr, name: str) -> str:
     return f"({factor})*{name}" if partial.is_Add or factor.startswith("-") else f"{factor}*{name}"
 
 
-def _net_inputs(forward: Trace) -> dict[str, str]:
-    """Gate -> the line that holds its products and parameters, each of them as a plain term."""
+_Equations = list[tuple[sympy.Symbol, sympy.Expr]]
+
+
+def _net_inputs(forward: Trace, taken: set[str]) -> tuple[dict[str, str], _Equations, dict[str, str]]:
+    """Gate -> the name of the sum of its products and biases, each a plain term; what `_factors` makes of the rest."""
     found: dict[str, str] = {}
+    rest: _Equations = []
+    weights = {*forward.opaque, *forward.parameters}
     multiplied = {"x", *(f"{state}_prev" for state in forward.definition.states)}
     for symbol, value in forward.equations:
-        terms = value.free_symbols & {*forward.opaque, *forward.parameters}
-        if not terms:
-            continue
-        nodes = [forward.opaque[term] for term in terms if term in forward.opaque]
+        plain = [term for term in sympy.Add.make_args(value) if term in weights]
+        nodes = [forward.opaque[term] for term in plain if term in forward.opaque]
         gates = {node.gate for node in nodes if isinstance(node, Product)}
-        gates |= {str(term).partition(".")[2] for term in terms if term not in forward.opaque}
-        is_plain = value == sympy.Add(*terms) and len(gates) == 1 and gates.isdisjoint(found)
-        if not is_plain or not {node.operand for node in nodes} <= multiplied:
+        gates |= {str(term).partition(".")[2] for term in plain if term not in forward.opaque}
+        others = sympy.Add(value, *(-term for term in plain))
+        is_clean = others.free_symbols.isdisjoint(forward.opaque) and {node.operand for node in nodes} <= multiplied
+        if not is_clean or (plain and (len(gates) != 1 or not gates.isdisjoint(found))):
             raise OptionError(
                 f"{forward.definition.name} - real-time recurrent learning takes products and biases as plain terms of "
                 f"a gate's net input, got {symbol} = {text(value, forward.order)} - learn through time"
             )
-        found[gates.pop()] = symbol.name
-    return found
+        if not plain:
+            rest.append((symbol, value))
+        elif others == 0:
+            found[gates.pop()] = symbol.name
+        else:
+            gate = gates.pop()
+            found[gate] = fresh(f"n_{gate}", taken)
+            taken.add(found[gate])
+            rest.append((symbol, sympy.Symbol(found[gate]) + others))
+    return found, *_factors(forward, rest, taken)
+
+
+def _factors(forward: Trace, rest: _Equations, taken: set[str]) -> tuple[_Equations, dict[str, str]]:
+    """The equations with names for the vectors of weights that multiply something, and these names."""
+    factors: dict[str, str] = {}
+    for _, value in rest:
+        for read in sorted(value.free_symbols & set(forward.parameters), key=lambda s: forward.order[s.name]):
+            if read.name not in factors:
+                factors[read.name] = fresh(read.name.replace(".", "_"), taken)
+                taken.add(factors[read.name])
+    groups = {vector.partition(".")[0] for vector in factors}
+    plain = [v for v in map(str, forward.parameters) if v not in factors and v.partition(".")[0] in groups]
+    if plain:
+        raise OptionError(
+            f"{forward.definition.name} - real-time recurrent learning, but {plain[0]} is a bias and {min(factors)} "
+            "multiplies something - use a group for each"
+        )
+    named = {sympy.Symbol(vector): sympy.Symbol(name) for vector, name in factors.items()}
+    return [(symbol, value.xreplace(named)) for symbol, value in rest], factors

@@ -1,21 +1,20 @@
-"""What `carrousel demo` runs: a cell's equations, a forecast, a long lag, two pictures."""
+"""What `carrousel demo` runs: a cell's equations, a forecast, handwriting, a text, a long lag; each with its report."""
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from carrousel import cells
-from carrousel.data.temperatures import hourly_temperatures
-from carrousel.demo import forecast, long_lag
+from carrousel.demo import long_lag
 from carrousel.errors import MissingExtraError, OutputError
 
 __all__ = ["Outcome", "Settings", "run"]
@@ -23,15 +22,19 @@ __all__ = ["Outcome", "Settings", "run"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What the demo trains; the same seed gives the same numbers.
+    """How much the demo trains.
 
     Attributes:
-        day_ahead: of the forecast.
-        adding: of the adding problem.
-        seed: of weights, batches and sequences.
+        forecast, handwriting, text: seconds of training of each.
+        letters: characters that are written.
+        adding: of the long lag.
+        seed: of the long lag's weights, batches and sequences.
     """
 
-    day_ahead: forecast.Settings = field(default_factory=forecast.Settings)
+    forecast: float = 20.0
+    handwriting: float = 15.0
+    text: float = 25.0
+    letters: int = 400
     adding: long_lag.Settings = field(default_factory=long_lag.Settings)
     seed: int = 0
 
@@ -41,64 +44,61 @@ class Outcome:
     """What the demo found.
 
     Attributes:
-        day_ahead, adding: the reports that everything printed and drawn is taken from.
-        pictures: the PNGs.
+        skill: 1 - MAE / MAE of the seasonal naive forecast.
+        accuracy: of the handwritten digits that were not trained on.
+        bits: per character of the end of the text.
+        adding: the report of the long lag.
+        pages: the reports to open, and a picture.
     """
 
-    day_ahead: forecast.Report
+    skill: float
+    accuracy: float
+    bits: float
     adding: long_lag.Report
-    pictures: tuple[Path, ...]
+    pages: tuple[Path, ...]
 
 
 def run(out: Path, console: Console, settings: Settings | None = None) -> Outcome:
     """Run the demo.
 
     Args:
-        out: the folder for the pictures; it is made if it does not exist.
+        out: the folder for runs and reports; it is made if it does not exist.
         console: where to print.
-        settings: sizes; the default takes about half a minute.
+        settings: sizes; the default takes less than two minutes.
 
     Returns:
-        The reports and the pictures' paths.
+        The numbers that were printed, and where the reports are.
 
     Raises:
         OutputError: nothing can be written to the folder; said before anything is trained.
-        MissingExtraError: matplotlib is not installed; said before anything is trained.
-
-    Example:
-        >>> import io, tempfile
-        >>> tiny = Settings(
-        ...     forecast.Settings(context=24, hidden_size=2, epochs=1, batch_size=512, trainings=1),
-        ...     long_lag.Settings(minimal_length=20, hidden_size=2, updates=2, tests=2, test_size=4),
-        ... )
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     outcome = run(Path(folder), Console(file=io.StringIO()), tiny)
-        >>> [picture.name for picture in outcome.pictures]
-        ['forecast.png', 'long-lag.png']
+        MissingExtraError: a library of the extra `fit` is not installed; said before anything is trained.
     """
     began = time.perf_counter()
     settings = settings or Settings()
-    _check_matplotlib()
+    _check_libraries()
     _check_folder(out)
+    _show_cell(console)
+    skill = _forecast(console, settings, out / "forecast")
+    accuracy = _handwriting(console, settings, out / "handwriting")
+    bits = _text(console, settings, out / "text")
     with _one_thread():
-        _show_cell(console)
-        forecasts = _forecast(console, settings)
-        lag = _long_lag(console, settings)
-    pictures = _draw(forecasts, lag, out)
-    _heading(console, "Pictures")
-    for picture in pictures:
-        _show(console, str(picture))
+        adding = _long_lag(console, settings)
+    pages = (*(out / name / "report.html" for name in ("forecast", "handwriting", "text")), _draw(adding, out))
+    _heading(console, "Open these")
+    for page in pages:
+        _show(console, str(page))
+    _heading(console, "Try next")
+    _show(console, f"carrousel predict {out / 'text'} --prompt 'A generator is'")
+    _show(console, "carrousel forecast YOUR.csv")
+    _show(console, "carrousel reproduce 9")
     _say(console, f"\nDone in {time.perf_counter() - began:.0f} s.")
-    return Outcome(forecasts, lag, pictures)
+    return Outcome(skill, accuracy, bits, adding, pages)
 
 
-def _check_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            'demo - matplotlib is not installed, the pictures need it - pip install "carrousel[plot]"'
-        ) from error
+def _check_libraries() -> None:
+    for library in ("matplotlib", "pytorch_lightning", "sklearn", "pandas", "narwhals"):
+        if find_spec(library) is None:
+            raise MissingExtraError(f'demo - {library} is not installed - pip install "carrousel[fit]"')
 
 
 def _check_folder(out: Path) -> None:
@@ -153,39 +153,66 @@ def _show_cell(console: Console) -> None:
     _show(console, str(cell.adjoint))
 
 
-def _forecast(console: Console, settings: Settings) -> forecast.Report:
-    temperatures, chosen = hourly_temperatures(), settings.day_ahead
-    hours, missing = len(temperatures.celsius), int(np.isnan(temperatures.celsius).sum())
-    _heading(console, "2. A day ahead")
+def _forecast(console: Console, settings: Settings, folder: Path) -> float:
+    from carrousel.demo.lessons import day_ahead
+    from carrousel.report.forecasting import result_lines
+
+    _heading(console, "2. A day ahead: a year of hourly temperatures at LaGuardia Airport, New York")
+    found = day_ahead(folder, settings.forecast, int(console.is_terminal))
+    for line in (*found.understood_, str(found.history_)):
+        _say(console, line)
+    _table(console, *result_lines(found.metrics_))
     _say(
         console,
-        f"Temperature at LaGuardia Airport, New York, {temperatures.start:%Y}: {hours:,} hours, {missing} of them "
-        f"missing. The last {chosen.held_out:.0%} are held out.\n"
-        f"Every forecast gives the next {forecast.DAY} hours from the last {chosen.context}; "
-        f"one step of the LSTM reads {chosen.segment} of them.\n",
+        f"\n{found.metrics_['windows']:,} forecasts of the part that nothing was fitted on, in degrees Celsius.",
     )
-    with _progress(console, "Training the LSTM", chosen.trainings * chosen.epochs) as advance:
-        report = forecast.run(temperatures, chosen, settings.seed, advance)
+    _say(console, found.metrics_["verdict"])
+    return float(found.metrics_["rows"][0]["skill"])
+
+
+def _handwriting(console: Console, settings: Settings, folder: Path) -> float:
+    from carrousel.demo.lessons import handwriting
+    from carrousel.report.accuracy import rows, verdict
+
+    _heading(console, "3. Handwriting: 8 x 8 images of digits, read row by row")
+    found = handwriting(folder, settings.handwriting, int(console.is_terminal))
+    for line in (*found.understood(), str(found.history_)):
+        _say(console, line)
+    scores = found.metrics_["test"]
+    _table(console, ("", "accuracy", "balanced", "log loss"), rows(scores))
+    _say(console, f"\n{verdict(scores)}")
+    return float(scores["accuracy"])
+
+
+def _text(console: Console, settings: Settings, folder: Path) -> float:
+    from carrousel.demo.lessons import manual
+    from carrousel.report.bits import rows, verdict
+
+    _heading(console, "4. A text that everybody has: the manual inside Python, character by character")
+    found = manual(folder, settings.text, int(console.is_terminal))
+    for line in (*found.understood(), str(found.history_)):
+        _say(console, line)
+    lines = [(name, f"{bits:.3f}") for name, bits in rows(found.metrics_)]
+    _table(console, ("", "bits per character"), lines)
+    _say(console, f"\n{verdict(found.metrics_)}\n\nIt writes:\n")
+    prompt = "The statement "
+    _show(console, prompt + found.generate(prompt, settings.letters, seed=settings.seed))
+    return float(found.metrics_["bits"])
+
+
+def _table(console: Console, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in ("MAE (°C)", "RMSE (°C)", "skill"):
+    for column in columns[1:]:
         table.add_column(column, justify="right")
-    for name, found in report.errors.items():
-        shown = f"LSTM (mean of {chosen.trainings} trainings)" if name == "LSTM" else name
-        style = "bold" if name == "LSTM" else None
-        table.add_row(shown, f"{found.mae:.2f}", f"{found.rmse:.2f}", f"{report.skill(name):.1%}", style=style)
+    for line in lines:
+        table.add_row(*line)
+    console.print()
     console.print(table)
-    _say(
-        console,
-        f"\n{len(report.held_out.origin):,} held-out forecasts, one made every hour; "
-        "skill = 1 - MAE / MAE of 'same hour yesterday'.",
-    )
-    _say(console, report.verdict)
-    return report
 
 
 def _long_lag(console: Console, settings: Settings) -> long_lag.Report:
     chosen = settings.adding
-    _heading(console, "3. A long lag")
+    _heading(console, "5. A long lag")
     _say(
         console,
         "The adding problem of Hochreiter & Schmidhuber (1997), section 5.4: remember two marked numbers among "
@@ -209,10 +236,9 @@ def _long_lag(console: Console, settings: Settings) -> long_lag.Report:
     return report
 
 
-def _draw(forecasts: forecast.Report, lag: long_lag.Report, out: Path) -> tuple[Path, ...]:
+def _draw(lag: long_lag.Report, out: Path) -> Path:
     from carrousel.demo import pictures
 
-    paths = out / "forecast.png", out / "long-lag.png"
-    pictures.draw_forecast(forecasts, paths[0])
-    pictures.draw_long_lag(lag, paths[1])
-    return paths
+    path = out / "long-lag.png"
+    pictures.draw_long_lag(lag, path)
+    return path

@@ -1,135 +1,18 @@
-"""The two pictures of the demo, drawn from its reports."""
+"""The picture of the long lag, drawn from its report."""
 
-from datetime import timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import DateFormatter, DayLocator, date2num, num2date
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from carrousel.demo import forecast, long_lag
+from carrousel.demo import long_lag
 from carrousel.errors import OutputError
 
-__all__ = ["draw_forecast", "draw_long_lag", "typical_week"]
+__all__ = ["draw_long_lag"]
 
 _INK, _GREY, _GRID = "#1b1b1f", "#5f6368", "#e4e4e7"
-_COLOURS = {
-    "LSTM": "#0b62a8",
-    "linear": "#e08a00",
-    "same hour yesterday": "#4f9d69",
-    "last value": "#b07aa1",
-    "Elman net": "#c4402f",
-}
-_NEW_YORK = timezone(timedelta(hours=-5), "standard time")
-_DAYS = 7
-
-
-def typical_week(report: forecast.Report) -> NDArray[np.int64]:
-    """Return the windows at the midnights of the week in which the LSTM (its first training) has the median error.
-
-    Args:
-        report: forecasts of the held-out part.
-
-    Shapes:
-        - returned: (day,), indices into the held-out windows; the last day if there are no seven in a row
-
-    Raises:
-        OptionError: no window begins at midnight.
-    """
-    held_out = report.held_out
-    midnight = -int(_NEW_YORK.utcoffset(None).total_seconds()) // 3600
-    days = np.flatnonzero(held_out.clock == midnight)
-    weeks = [days[i : i + _DAYS] for i in range(len(days) - _DAYS + 1)]
-    weeks = [week for week in weeks if held_out.origin[week[-1]] - held_out.origin[week[0]] == 24 * (_DAYS - 1)]
-    off = np.abs(report.lstm[0] - held_out.future).mean(1)
-    ranked = sorted(weeks, key=lambda week: float(off[week].mean()))
-    return ranked[len(ranked) // 2] if ranked else days[-1:]
-
-
-def draw_forecast(report: forecast.Report, path: Path) -> None:
-    """Draw the forecasts of a typical held-out week, and the errors hour by hour.
-
-    Args:
-        report: forecasts of the held-out part.
-        path: the PNG to write.
-
-    Raises:
-        OutputError: the file can not be written.
-    """
-    figure = Figure(figsize=(10, 7.6), dpi=150, facecolor="white")
-    week, lead = figure.subplots(2, 1, height_ratios=[1.25, 1])
-    figure.subplots_adjust(left=0.065, right=0.795, top=0.91, bottom=0.075, hspace=0.45)
-    _draw_week(week, report)
-    _draw_lead(lead, report)
-    _save(figure, path)
-
-
-def _draw_week(axes: Axes, report: forecast.Report) -> None:
-    held_out, rows = report.held_out, typical_week(report)
-    forecasts = {**report.baselines, "LSTM": report.lstm[0]}
-    for name in ("last value", "same hour yesterday", "linear", "LSTM"):
-        width, level = (2.6, 4) if name == "LSTM" else (1.2, 3)
-        for row in rows:
-            hours = _hours(report, held_out.origin[row])
-            label = name if row == rows[0] else None
-            axes.plot(hours, forecasts[name][row], color=_COLOURS[name], label=label, lw=width, zorder=level)
-    hours = np.concatenate([_hours(report, held_out.origin[row]) for row in rows])
-    axes.plot(hours, held_out.future[rows].ravel(), ".", color=_INK, ms=4, label="measured", zorder=5)
-    for midnight in hours[:: forecast.DAY]:
-        axes.axvline(midnight, color=_GRID, lw=1, zorder=1)
-    _title(
-        axes,
-        "Temperature at LaGuardia Airport: every midnight, the next 24 hours",
-        f"Held-out week of {num2date(hours[0]):%Y} on which the LSTM's error is the median (its first training); °C",
-    )
-    axes.set_xlim(hours[0], hours[-1])
-    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_locator(DayLocator(tz=_NEW_YORK))
-    axes.xaxis.set_major_formatter(DateFormatter("%a %-d %b", tz=_NEW_YORK))
-    _clean(axes)
-    for tick in axes.get_xticklabels():
-        tick.set_horizontalalignment("left")
-    handles, labels = axes.get_legend_handles_labels()
-    order = [labels.index(name) for name in ("measured", "LSTM", "linear", "same hour yesterday", "last value")]
-    axes.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.04),
-        frameon=False,
-        fontsize=10,
-        labelcolor=_INK,
-        handlelength=1.3,
-    )
-
-
-def _draw_lead(axes: Axes, report: forecast.Report) -> None:
-    future = report.held_out.future
-    hours = np.arange(1, forecast.DAY + 1)
-    curves = {name: np.abs(values - future).mean(0) for name, values in report.baselines.items()}
-    curves["LSTM"] = np.abs(report.lstm - future).mean((0, 1))
-    for name, curve in curves.items():
-        axes.plot(hours, curve, color=_COLOURS[name], lw=2.6 if name == "LSTM" else 1.6, zorder=4)
-    _title(
-        axes,
-        "How the error grows with the hours ahead",
-        f"Mean absolute error of {len(future):,} held-out forecasts, one made every hour; "
-        f"LSTM: mean of {len(report.lstm)} trainings; °C",
-    )
-    axes.set_xlim(1, forecast.DAY)
-    axes.set_xticks([1, 3, 6, 9, 12, 15, 18, 21, 24])
-    axes.set_ylim(0, max(float(curve.max()) for curve in curves.values()) * 1.08)
-    _label_ends(axes, {name: float(curve[-1]) for name, curve in curves.items()}, forecast.DAY)
-    _clean(axes)
-    axes.set_xlabel("hours ahead", color=_GREY, fontsize=10)
-
-
-def _hours(report: forecast.Report, origin: int) -> NDArray[np.float64]:
-    """The 24 hours from `origin` on, as matplotlib counts time: in days."""
-    return float(date2num(report.temperatures.start)) + (origin + np.arange(forecast.DAY)) / 24
+_COLOURS = {"LSTM": "#0b62a8", "Elman net": "#c4402f"}
 
 
 def draw_long_lag(report: long_lag.Report, path: Path) -> None:
@@ -219,9 +102,6 @@ def _draw_curves(axes: Axes, report: long_lag.Report) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     _clean(axes)
     axes.set_xlabel("training sequences", color=_GREY, fontsize=10)
-
-
-# ---------------------------------------------------------------------- the manner of both
 
 
 def _title(axes: Axes, title: str, subtitle: str) -> None:

@@ -1,6 +1,6 @@
 """When a trial is over: the stopping criteria of the 1997 paper, for many nets at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from torch import Tensor
@@ -9,7 +9,39 @@ from carrousel.experiments.training import side_by_side
 from carrousel.experiments.trials import Data, Nets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["Faultless", "Grammar", "Recent", "TestSet"]
+__all__ = ["AllRight", "Below", "Faultless", "Grammar", "Recent", "TestSet"]
+
+
+class AllRight:
+    """All sequences that were presented together are right.
+
+    Args:
+        nets: how many nets there are.
+        within: a sequence is right if no output errs by as much.
+
+    Source:
+        Schmidhuber, Hochreiter & Bengio (2001), Evaluating benchmark problems by random guessing.
+    """
+
+    milestones = ("solved",)
+
+    def __init__(self, nets: int, within: float) -> None:
+        self._within, self._met = within, np.zeros(nets, dtype=int)
+
+    def begin(self, net: int, data: Data) -> None:
+        """Forget the net that was here."""
+        self._met[net] = 0
+
+    def see(self, outputs: Tensor, sequences: Sequences) -> None:
+        """Look whether all are right."""
+        self._met |= ((outputs - sequences.target).abs() < self._within).flatten(1).all(1).numpy()
+
+    def test(self, nets: Nets) -> None:
+        """Test nothing: the training sequences decide."""
+
+    def met(self) -> np.ndarray:
+        """How many milestones each net has met."""
+        return self._met
 
 
 class Recent:
@@ -120,6 +152,47 @@ class TestSet:
                 if wrong[net] > most or not error[net] < mean:
                     break
                 self._met[net] += 1
+
+    def met(self) -> np.ndarray:
+        """How many milestones each net has met."""
+        return self._met
+
+
+class Below:
+    """Test each net with its weights frozen on a set of its own; what is measured there must fall below a bound.
+
+    Args:
+        nets: how many nets there are.
+        measure: (outputs, sequences) -> name -> its value for each net, (net,).
+        bound: name -> what it must be below.
+        size: how many sequences there are.
+    """
+
+    milestones = ("solved",)
+
+    def __init__(
+        self,
+        nets: int,
+        measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]],
+        bound: Mapping[str, float],
+        size: int = 256,
+    ) -> None:
+        self._measure, self._bound, self._size = measure, bound, size
+        self._sets: list[Sequences | None] = [None] * nets
+        self._met = np.zeros(nets, dtype=int)
+
+    def begin(self, net: int, data: Data) -> None:
+        """Draw the trial's test set."""
+        self._sets[net], self._met[net] = data.test(self._size), 0
+
+    def see(self, outputs: Tensor, sequences: Sequences) -> None:
+        """Look at nothing: the test set decides."""
+
+    def test(self, nets: Nets) -> None:
+        """Test all nets on their own sets."""
+        sequences = side_by_side([s for s in self._sets if s is not None])
+        found = self._measure(nets.predict(sequences), sequences)
+        self._met |= np.logical_and.reduce([found[name] < bound for name, bound in self._bound.items()])
 
     def met(self) -> np.ndarray:
         """How many milestones each net has met."""

@@ -60,11 +60,24 @@ class Comparison:
         return {name: mean / published[name] for name, mean in self.ours.mean.items() if name in published}
 
     @property
+    def cut_short(self) -> int | None:
+        """The limit of trials that failed before the published number of sequences had passed; else None."""
+        most = max(self.row.published.presentations.values(), default=0)
+        limits = [trial.limit for trial in self.trials if not trial.solved]
+        return max(limits) if limits and max(limits) < most else None
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What is not as published, in words; empty if everything is within bounds."""
         if not self.trials:
             return ("No trials were run.",)
         published, ours, found = self.row.published, self.ours, []
+        if self.cut_short is not None:
+            most = max(published.presentations.values())
+            return (
+                f"Cut short after {self.cut_short:,} sequences, before the {most:,.0f} that are published: no failure, "
+                "and no success.",
+            )
         low, high = ours.interval
         if published.success is not None and not low - _ROUNDING <= published.success <= high + _ROUNDING:
             side = "above" if low > published.success else "below"
@@ -89,6 +102,8 @@ class Comparison:
                 f"{ours.solved} of {ours.trials}",
                 "{:.0f} to {:.0f} %".format(*(100 * end for end in ours.interval)),
             )
+            if self.cut_short is not None:
+                interval = f"cut short at {self.cut_short:,}"
         yield "solved", _NOTHING if published.success is None else _share(published.success) + of, rate, interval
         for name in dict.fromkeys([*published.presentations, *ours.mean]):
             mean = f"{'≥ ' * has_failed}{ours.mean[name]:,.0f}" if name in ours.mean else _NOTHING
@@ -227,6 +242,7 @@ def _fields(table: Table, one: Comparison, size: str | None) -> dict[str, Any]:
         "weights": one.weights,
         "ratio": one.ratio,
         "remarks": one.remarks,
+        "cut short": one.cut_short,
         "within bounds": bool(one.trials) and not one.remarks,
     }
 
@@ -265,6 +281,7 @@ def _flat(one: Comparison) -> dict[str, Any]:
         "weights": one.weights,
         "weights, published": published.weights,
         "seconds": ours.seconds if one.trials else None,
+        "cut short": one.cut_short,
     }
     for name in dict.fromkeys([*published.presentations, *ours.mean]):
         parts = {"mean": ours.mean, "median": ours.median, "least": ours.least, "most": ours.most, "ratio": one.ratio}
@@ -292,7 +309,8 @@ def _page(
             "Published numbers and ours side by side. A mean is that of the trials that reached the milestone; with ≥ "
             "it is a lower bound, for some did not. The intervals of success rates are Wilson's, 95 %.",
             f"Remarked on in words: a row whose interval does not contain the published success rate, and one whose "
-            f"mean is not within a factor of {BOUND:g} of the published one.",
+            f"mean is not within a factor of {BOUND:g} of the published one. A row whose trials were cut short before "
+            "the published number of sequences had passed says so, and nothing about the paper.",
         ),
         (_overview(compared), *sections),
         tuple(environment.items()),
@@ -319,7 +337,7 @@ def _section(table: Table, ones: Sequence[Comparison], size: str | None) -> Sect
             tuple(one.lines),
             (one.row.note,) if one.row.note else (),
             one.remarks or ("Within bounds.",),
-            is_marked=bool(one.remarks),
+            is_marked=bool(one.remarks) and one.cut_short is None,
         )
         for one in ones
     )

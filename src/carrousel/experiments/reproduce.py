@@ -1,9 +1,10 @@
 """Run the tables, show how far they are, write what came out."""
 
+import importlib.util
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from carrousel.errors import OptionError
 from carrousel.experiments import page
 from carrousel.experiments.record import Record
-from carrousel.experiments.spread import Job, jobs, spread
+from carrousel.experiments.spread import Job, jobs, over_ray, spread
 from carrousel.experiments.tables import chosen
-from carrousel.experiments.trials import Row
+from carrousel.experiments.trials import Row, Trial
 
 __all__ = ["reproduce"]
 
@@ -28,6 +29,7 @@ def reproduce(
     trials: int | None = None,
     resume: bool = False,
     workers: int | None = None,
+    ray: str | None = None,
     console: Console | None = None,
 ) -> Path:
     """Run the rows of some tables and write the report.
@@ -39,6 +41,7 @@ def reproduce(
         trials: of every row; by default what the size says.
         resume: whether trials that the folder has already count.
         workers: processes, by default one for each core.
+        ray: the address of a Ray cluster that runs the trials instead.
         console: where progress is shown.
 
     Returns:
@@ -48,7 +51,7 @@ def reproduce(
         UnknownNameError: there is no such table.
         OptionError: a number is below 1.
         OutputError: the folder has trials that are not to be resumed, or can not be written.
-        MissingExtraError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed, or Ray where it is asked for.
     """
     for option, number in (("seeds", trials), ("workers", workers)):
         if number is not None and number < 1:
@@ -58,10 +61,13 @@ def reproduce(
     console = console or Console()
     tables, record = chosen(list(keys)), Record(folder, resume)
     rows = [row for table in tables for row in table.rows if size in row.limit and size in row.trials]
+    if not keys:
+        rows = [row for row in rows if not row.needs or importlib.util.find_spec(row.needs)]
     work = [job for row in rows for job in _missing(row, record, size, trials)]
     start = time.perf_counter()
     if work:
-        _run(work, rows, record, workers or os.cpu_count() or 1, console)
+        processes = min(workers or os.cpu_count() or 1, len(work))
+        _show(work, spread(work, processes) if ray is None else over_ray(ray, work), record, console)
     seconds = time.perf_counter() - start
     for table in tables:
         console.print(page.table_of(table, record))
@@ -78,7 +84,8 @@ def _missing(row: Row, record: Record, size: str, trials: int | None) -> list[Jo
     return jobs(row, [seed for seed in seeds if record.find(row.key, seed, limit) is None], limit)
 
 
-def _run(work: Sequence[Job], rows: Sequence[Row], record: Record, workers: int, console: Console) -> None:
+def _show(work: Sequence[Job], trials: Iterable[Trial], record: Record, console: Console) -> None:
+    """Write down trials as they end, and show how far they are."""
     totals: dict[str, int] = {}
     for job in work:
         totals[job.row] = totals.get(job.row, 0) + len(job.seeds)
@@ -88,7 +95,7 @@ def _run(work: Sequence[Job], rows: Sequence[Row], record: Record, workers: int,
         tasks = {key: progress.add_task(key, total=total, rate="") for key, total in totals.items()}
         presented = dict.fromkeys(totals, 0)
         began = time.perf_counter()
-        for trial in spread(work, min(workers, len(work))):
+        for trial in trials:
             record.add(trial)
             presented[trial.row] += trial.presentations
             rate = f"{sum(presented.values()) / (time.perf_counter() - began):,.0f} sequences/s"

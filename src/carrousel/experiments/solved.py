@@ -12,11 +12,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from carrousel.errors import OutputError, UnknownNameError, did_you_mean
+from carrousel.experiments.layer import layer_of
 from carrousel.experiments.tables import row_of
 from carrousel.experiments.training import LANES, side_by_side
 from carrousel.experiments.trials import Row
-from carrousel.nn.recurrent import Recurrent
-from carrousel.nn.torch_layout import parameter_name
 from carrousel.systems import readout
 from carrousel.systems.network import Network
 from carrousel.systems.through_time import ThroughTime
@@ -165,7 +164,7 @@ def inside(net: Solved, seed: int = 0) -> Inside:
     assert isinstance(nets, ThroughTime), type(nets)
     network: Network = nets.network
     drawn = row.data(seed).test(1)
-    layer = _layer(network, net.weights)
+    layer = layer_of(network, net.weights)
     x = torch.nn.functional.one_hot(drawn.x, network.inputs).float() if network.symbols else drawn.x
     with torch.no_grad():
         h, _, trace = layer(x, return_trace=("i", "o", "c"))
@@ -174,17 +173,6 @@ def inside(net: Solved, seed: int = 0) -> Inside:
     seen = {name.removesuffix("_l0"): values[:, 0].numpy() for name, values in trace.items()}
     gates = {gate: seen[gate] for gate in ("i", "o")}
     return Inside(net.task, drawn.x[:, 0].numpy(), gates, seen["c"], outputs[0, 0].numpy(), drawn.target[0].numpy())
-
-
-def _layer(network: Network, weights: Tensor) -> Recurrent:
-    """The recurrent layer of one net, as a layer that traces."""
-    layer = Recurrent(network.cell, network.inputs, network.hidden, bias=network.biased, block_size=network.block_size)
-    with torch.no_grad():
-        for group in network.cell.groups:
-            if group.name in network.places:
-                parameter = layer.get_parameter(f"{parameter_name(group.name)}_l0")
-                parameter.copy_(network.part(weights[None], group.name)[0])
-    return layer
 
 
 # ---------------------------------------------------------------------- pictures

@@ -1,5 +1,6 @@
-"""Trials over the cores: populations of them, each in a process of its own, reported as they end."""
+"""Trials over the cores, or over machines: populations of them, reported as they end."""
 
+import importlib
 import multiprocessing
 import queue
 from collections.abc import Callable, Iterator, Sequence
@@ -7,11 +8,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from typing import Any
 
+from carrousel.errors import MissingExtraError
 from carrousel.experiments.tables import row_of
 from carrousel.experiments.training import LANES, run
 from carrousel.experiments.trials import Row, Trial
 
-__all__ = ["Job", "jobs", "spread"]
+__all__ = ["Job", "jobs", "over_ray", "spread"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,48 @@ def spread(work: Sequence[Job], workers: int, done: Callable[[Job], None] = lamb
                     done(waiting.pop(future))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def over_ray(address: str, work: Sequence[Job], done: Callable[[Job], None] = lambda job: None) -> Iterator[Trial]:
+    """Run jobs on a Ray cluster, one core each, and yield the trials of each as it ends.
+
+    Args:
+        address: of the cluster, as `ray.init` takes it; its machines need this version of carrousel.
+        work: the jobs, begun in this order.
+        done: is called with every job that is over.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+    try:
+        ray = importlib.import_module("ray")
+    except ImportError as error:
+        raise MissingExtraError(
+            'reproduce - Ray is not installed, --ray needs it - pip install "carrousel[ray]", here and on the machines '
+            "of the cluster"
+        ) from error
+    return _remote(ray, address, work, done)
+
+
+def _remote(ray: Any, address: str, work: Sequence[Job], done: Callable[[Job], None]) -> Iterator[Trial]:
+    ray.init(address=address)
+    try:
+        remote = ray.remote(num_cpus=1)(_all)
+        waiting = {remote.remote(job): job for job in work}
+        while waiting:
+            (ended, *_), _ = ray.wait(list(waiting))
+            yield from ray.get(ended)
+            done(waiting.pop(ended))
+    finally:
+        ray.shutdown()
+
+
+def _all(job: Job) -> list[Trial]:
+    """What a machine does."""
+    import torch
+
+    torch.set_num_threads(1)
+    return list(_trials(job))
 
 
 def _drained(ended: Any) -> Iterator[Trial]:

@@ -3,7 +3,7 @@
 from functools import cache
 
 from carrousel.errors import UnknownNameError, did_you_mean
-from carrousel.experiments import hochreiter_1997
+from carrousel.experiments import gers_2000, gers_2002, guessing_2001, hochreiter_1997, le_2015
 from carrousel.experiments.trials import Row, Table
 
 __all__ = ["chosen", "row_of", "tables"]
@@ -12,7 +12,8 @@ __all__ = ["chosen", "row_of", "tables"]
 @cache
 def tables() -> dict[str, Table]:
     """Return the tables, by key, in the order of the papers."""
-    return {table.key: table for table in hochreiter_1997.TABLES}
+    papers = (hochreiter_1997, gers_2000, guessing_2001, gers_2002, le_2015)
+    return {table.key: table for paper in papers for table in paper.TABLES}
 
 
 def chosen(keys: list[str]) -> list[Table]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from carrousel.experiments.trials import Criterion, Data, Row, Stoppable, Trial
+from carrousel.experiments.trials import Counting, Criterion, Data, Row, Stoppable, Trial
 from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
@@ -65,9 +65,9 @@ class _Lane:
 def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane]) -> None:
     """Present a block of sequences to every net; look at the criterion after each, and test at the end."""
     block = side_by_side([lane.data.training(row.block) for lane in lanes])
-    for sequences in [block] if row.at_once or block.resets is not None else _one_by_one(block):
+    for sequences in [block] if block.resets is not None else _batches(block, row.batch):
         criterion.see(nets.learn(sequences), sequences)
-        for net in _note(criterion, lanes, _begun(sequences)):
+        for net in _note(criterion, lanes, _begun(nets, sequences)):
             assert isinstance(nets, Stoppable), type(nets)
             lanes[net].weights = nets.w[net].clone()
     for net, lane in enumerate(lanes):
@@ -93,16 +93,18 @@ def _note(criterion: Criterion, lanes: Sequence[_Lane], presented: Sequence[int]
     return done
 
 
-def _begun(sequences: Sequences) -> list[int]:
+def _begun(nets: Nets, sequences: Sequences) -> list[int]:
     """How many sequences each net has been presented; in a stream as many as begin in it."""
-    nets, batch = sequences.lengths.shape
-    return [batch] * nets if sequences.resets is None else sequences.resets.sum((0, 2)).tolist()
+    if isinstance(nets, Counting):
+        return nets.begun.tolist()
+    count, batch = sequences.lengths.shape
+    return [batch] * count if sequences.resets is None else sequences.resets.sum((0, 2)).tolist()
 
 
-def _one_by_one(block: Sequences) -> Iterator[Sequences]:
-    """Cut (net, presentation) rows into one presentation after the other."""
-    for k in range(block.lengths.shape[1]):
-        here = slice(k, k + 1)
+def _batches(block: Sequences, size: int) -> Iterator[Sequences]:
+    """Cut (net, presentation) rows into one batch of presentations after the other."""
+    for k in range(0, block.lengths.shape[1], size):
+        here = slice(k, k + size)
         target = block.target[:, :, here] if block.is_per_step else block.target[:, here]
         yield Sequences(block.x[:, :, here], block.lengths[:, here], target)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["Criterion", "Data", "Draw", "Drawn", "Published", "Row", "Stoppable", "Table", "Trial"]
+__all__ = ["Counting", "Criterion", "Data", "Draw", "Drawn", "Published", "Row", "Stoppable", "Table", "Trial"]
 
 #: Draws sequences of a task: (how many, generator=) -> Sequences.
 Draw = Callable[..., Sequences]
@@ -26,6 +26,17 @@ class Stoppable(Nets, Protocol):
     """
 
     w: Tensor
+
+
+@runtime_checkable
+class Counting(Nets, Protocol):
+    """Nets that decide themselves how much is presented: streams that end with a mistake, weights that are guessed.
+
+    Attributes:
+        begun: presentations that each net began in its last `learn`, (net,).
+    """
+
+    begun: Tensor
 
 
 class Data(Protocol):
@@ -143,9 +154,10 @@ class Row:
         measure: (outputs, sequences) -> measures of each net on a fresh test set, each (net,).
         tested_on: how many sequences that test set has.
         block: presentations between two looks at `Criterion.test`.
-        at_once: whether a block is presented as one batch: an epoch.
+        batch: sequences that are presented at once, a part of a block; the changes that they ask for are summed.
         limit: size of a run ("quick", "standard", "full") -> sequences after which a trial has failed.
         trials: size of a run -> how many trials; where a size is missing, the row is left out of it.
+        needs: a library that not every installation has; without it the row is left out where all tables are run.
         note: what the reading decides where the paper is silent.
     """
 
@@ -161,7 +173,8 @@ class Row:
     measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]] | None = None
     tested_on: int = 2560
     block: int = 100
-    at_once: bool = False
+    batch: int = 1
+    needs: str = ""
     note: str = ""
 
     @property

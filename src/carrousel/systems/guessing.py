@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from carrousel.systems.checks import at_least
+from carrousel.systems.checks import at_least, seeded
 from carrousel.systems.net import RecurrentNets
 from carrousel.systems.wiring import Wiring
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["GuessedNets", "Guessing"]
+__all__ = ["GuessedLatches", "GuessedNets", "Guessing"]
 
 
 @dataclass(frozen=True)
@@ -114,3 +114,76 @@ class GuessedNets(RecurrentNets):
         for net in (wrong & lesson.told).any(2).any(0).nonzero().flatten().tolist():
             self._guess(net)
         return lesson.answer(outputs)
+
+
+class GuessedLatches:
+    """Single tanh units of three weights that are guessed, uniform in [-initial, initial]; presentations are guesses.
+
+    With the weights w, u and b, y(t) = tanh(w y(t-1) + u x(t) + b), y(0) = 0. With free inputs, y(t) = tanh(w y(t-1) +
+    x(t)), where two weights stand in for the first inputs 1 and -1 of the two classes.
+
+    Args:
+        seeds: one for each unit.
+        has_free_inputs: latch variant I instead of II.
+        tolerance: an answer is right if it is nearer to its target than this (an assumption).
+        initial: weights are drawn from [-initial, initial].
+
+    Attributes:
+        w: the weights, (net, 3).
+        begun: guesses that were judged in the last `learn`, (net,).
+
+    Example:
+        >>> from carrousel.tasks.latch import latch
+        >>> x, lengths, target, _, _ = latch(100)
+        >>> units = GuessedLatches([1])
+        >>> units.learn(Sequences(x.unsqueeze(1), lengths.unsqueeze(0), target.unsqueeze(0))).shape
+        torch.Size([1, 100, 1])
+
+    Source:
+        Schmidhuber, Hochreiter & Bengio (2001), Evaluating benchmark problems by random guessing: latch variants I, II.
+    """
+
+    weights = 3
+
+    def __init__(
+        self, seeds: Sequence[int], has_free_inputs: bool = False, tolerance: float = 0.5, initial: float = 100.0
+    ) -> None:
+        self.has_free_inputs, self.tolerance, self.initial = has_free_inputs, tolerance, initial
+        self._generators = [torch.Generator() for _ in range(seeded(seeds))]
+        self.w = torch.zeros(len(seeds), self.weights)
+        self.begun = torch.ones(len(seeds), dtype=torch.int64)
+        for net, seed in enumerate(seeds):
+            self.replace(net, seed)
+
+    def __len__(self) -> int:
+        return len(self.w)
+
+    def replace(self, net: int, seed: int) -> None:
+        """Put a fresh unit in the place of one; see `carrousel.systems.system`."""
+        self._generators[net].manual_seed(seed)
+        self._guess(net)
+
+    def _guess(self, net: int) -> None:
+        self.w[net] = self.initial * (2 * torch.rand(self.weights, generator=self._generators[net]) - 1)
+
+    def predict(self, sequences: Sequences) -> Tensor:
+        """Compute the outputs at the last steps; see `carrousel.systems.system`."""
+        recurrent, first, second = self.w.unsqueeze(-1).unbind(1)  # each (net, 1)
+        driven = sequences.x.squeeze(-1)
+        if self.has_free_inputs:
+            driven = torch.cat([torch.where(driven[:1] > 0, first, second), driven[1:]])
+        else:
+            driven = first * driven + second
+        y, answers = torch.zeros_like(driven[0]), torch.zeros_like(driven[0])
+        for t, here in enumerate(driven):
+            y = torch.addcmul(here, recurrent, y).tanh_()
+            answers = torch.where(sequences.lengths == t + 1, y, answers)
+        return answers.unsqueeze(-1)
+
+    def learn(self, sequences: Sequences) -> Tensor:
+        """Guess again where a unit got any of its sequences wrong; see `carrousel.systems.system`."""
+        y = self.predict(sequences)
+        wrong = (y - sequences.target).abs() >= self.tolerance
+        for net in wrong.flatten(1).any(1).nonzero().flatten().tolist():
+            self._guess(net)
+        return y

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from carrousel.backends import eager
 from carrousel.calculus.grammar import INPUT, Group
+from carrousel.calculus.tangent import tangent
+from carrousel.calculus.trace import trace
 from carrousel.errors import OptionError
 from carrousel.systems.network import Network
 
@@ -43,7 +45,8 @@ class Influence:
         cell = network.cell
         self.step = eager.compile_kernel(eager.tangent_step(cell.definition))
         gates = list(dict.fromkeys(gate for group in cell.groups for gate in group.gates))
-        self.operands = [_operand(group) for group in cell.groups]
+        factors = [vector.partition(".")[::2] for vector in tangent(trace(cell.definition)).factors]
+        self.operands = [_operand(group, factors) for group in cell.groups]
         recurrent = [group for group in cell.groups if group.is_matrix and group.columns != INPUT]
         stopped = {all("stop_gradient" in operand for operand in group.operands) for group in recurrent}
         if len(stopped) > 1:
@@ -56,6 +59,7 @@ class Influence:
         self.index = torch.cat([self._rows(group, gates) for group in cell.groups], dim=-1)
         self.gates = len(gates)
         self.fed, self.fed_columns = self._fed_back()
+        self.places, self.by_themselves = self._factors(factors, gates)
         self.begin(nets)
 
     def _rows(self, group: Group, gates: Sequence[str]) -> Tensor:
@@ -74,7 +78,7 @@ class Influence:
         network, start = self.network, 0
         fed, columns = [], []
         for name in self.operands:
-            size = {"x": network.inputs, "1": 1}.get(name, network.hidden)
+            size = {"x": network.inputs, "1": 1, "0": 1}.get(name, network.hidden)
             if name.endswith("_prev"):
                 state = name.removesuffix("_prev")
                 step = network.block_size if state in network.cell.shared else 1
@@ -83,12 +87,33 @@ class Influence:
             start += size
         return fed, torch.cat(columns) if columns else torch.tensor([], dtype=torch.long)
 
+    def _factors(self, factors: Sequence[tuple[str, str]], gates: Sequence[str]) -> tuple[list[Tensor], list[Tensor]]:
+        """For each vector that multiplies something its weights' places, (hidden,), and its tangent, (1, hidden, *)."""
+        sizes = {"x": self.network.inputs, "1": 1, "0": 1}
+        ends = torch.tensor([sizes.get(name, self.network.hidden) for name in self.operands]).cumsum(0).tolist()
+        starts = dict(zip([group.name for group in self.network.cell.groups], [0, *ends], strict=False))
+        places, tangents = [], []
+        for group, gate in factors:
+            at, column = gates.index(gate), starts[group]
+            places.append(self.index[at, :, column])
+            tangent = torch.zeros(1, self.network.hidden, self._columns, dtype=self.dtype)
+            if self.is_own:
+                tangent[..., at * self.index.shape[-1] + column] = 1
+            else:
+                tangent.scatter_(2, places[-1].view(1, -1, 1), 1)
+            tangents.append(tangent)
+        return places, tangents
+
+    @property
+    def _columns(self) -> int:
+        """The weights that a unit's derivatives are taken by."""
+        return self.index[:, 0].numel() if self.is_own else self.width + 1
+
     def begin(self, nets: int) -> None:
         """Put every state at its beginning."""
         hidden, initial = self.network.hidden, self.network.cell.initial
-        columns = self.index[:, 0].numel() if self.is_own else self.width + 1
         self.states = {s: torch.full((nets, hidden), v, dtype=self.dtype) for s, v in initial.items()}
-        self.by_weight = {s: torch.zeros(nets, hidden, columns, dtype=self.dtype) for s in initial}
+        self.by_weight = {s: torch.zeros(nets, hidden, self._columns, dtype=self.dtype) for s in initial}
 
     def reset(self, nets: Tensor) -> None:
         """Put the states of some nets, given by number, at their beginning."""
@@ -108,18 +133,24 @@ class Influence:
         Returns:
             The memory cells' outputs, (net, hidden).
         """
-        given = {"x": x, "1": x.new_ones(len(x), 1), **{f"{s}_prev": v for s, v in self.states.items()}}
+        given = {
+            "x": x,
+            "1": x.new_ones(len(x), 1),
+            "0": x.new_zeros(len(x), 1),
+            **{f"{s}_prev": v for s, v in self.states.items()},
+        }
         operands = torch.cat([given[name] for name in self.operands], dim=1)
         padded = torch.cat([w[:, : self.width], w.new_zeros(len(w), 1)], dim=1)
         matrix = padded[:, self.index.flatten(0, 1)]  # (net, gate * unit, operand)
         net_inputs = (matrix @ operands.unsqueeze(-1)).unflatten(1, (self.gates, -1)).unbind(1)
         moved = self._own(operands) if self.is_own else self._all(matrix, operands)
         before = [value.unsqueeze(-1) for value in self.states.values()]
-        found = self.step(*net_inputs, *before, *moved, *self.by_weight.values())
+        factors = [padded[:, place].unsqueeze(-1) for place in self.places]
+        found = self.step(*net_inputs, *factors, *before, *moved, *self.by_themselves, *self.by_weight.values())
         names, count = list(self.states), len(self.states)
         self.states = {name: value.squeeze(-1) for name, value in zip(names, found[:count], strict=True)}
-        for name, tangent in zip(names, found[count:], strict=True):
-            self.by_weight[name] = torch.zeros_like(self.by_weight[name]) if isinstance(tangent, int) else tangent
+        for name, change in zip(names, found[count:], strict=True):
+            self.by_weight[name] = torch.zeros_like(self.by_weight[name]) if isinstance(change, int) else change
         return self.states[names[0]]
 
     def _own(self, operands: Tensor) -> Sequence[Tensor]:
@@ -153,6 +184,8 @@ class Influence:
         return by_place.new_zeros(len(adjoint), self.width + 1).index_add_(1, places, by_place)[:, :-1]
 
 
-def _operand(group: Group) -> str:
-    """What a group's matrices multiply; "1" for biases."""
+def _operand(group: Group, factors: Sequence[tuple[str, str]]) -> str:
+    """What a group's matrices multiply; "1" for biases, "0" for vectors that multiply something in the step itself."""
+    if any(group.name == name for name, _ in factors):
+        return "0"
     return group.operands[0].removeprefix("stop_gradient(").removesuffix(")") if group.is_matrix else "1"

@@ -1,6 +1,6 @@
 """Many nets that learn at every step: real-time recurrent learning of any cell under output units."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from carrousel.systems.rows import Rows, by_net, by_step
 from carrousel.systems.sweep import Sweep
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["RealTime"]
+__all__ = ["Continual", "RealTime"]
 
 
 class RealTime(Rows):
@@ -55,27 +55,116 @@ class RealTime(Rows):
         Returns:
             The outputs as they were before each change, (time, net, 1, output).
         """
-        symbols = sequences.x.squeeze(2)
-        inputs = one_hot(symbols, self.network.inputs).to(self.w.dtype) if self.network.symbols else symbols
+        inputs, symbols, target = self._cut(sequences)
         begins = None if sequences.resets is None else [row.nonzero().squeeze(1) for row in sequences.resets.squeeze(2)]
-        target = sequences.target.squeeze(2).unsqueeze(2)  # (time, net, 1[, output])
         if begins is None:
             self.influence.begin(len(self))
         outputs = []
         for t, x in enumerate(inputs):
             if begins is not None and len(begins[t]):
                 self.influence.reset(begins[t])
-            outputs.append(self._step(x, symbols[t].unsqueeze(1), target[t]))
+            outputs.append(self._step(x, symbols[t], target[t]))
         return torch.stack(outputs)
+
+    def _cut(self, sequences: Sequences) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs as values (time, net, input), as given (time, net, 1[, input]); targets (time, net, 1[, output])."""
+        x, network = sequences.x.squeeze(2), self.network
+        values = one_hot(x, network.inputs).to(self.w.dtype) if network.symbols else x
+        return values, x.unsqueeze(2), sequences.target.squeeze(2).unsqueeze(2)
 
     def _step(self, x: Tensor, symbols: Tensor, target: Tensor) -> Tensor:
         """One step of all nets; returns (net, 1, output)."""
         network, w = self.network, self.w
         h = self.influence.advance(w, x).unsqueeze(1)
         y = readout.outputs(network, w, h, symbols)
+        if not target.is_floating_point() and int(target.max()) < 0:
+            return y  # nobody is asked
         delta = readout.deltas(network, y, target)
         change = torch.zeros_like(w)
         passed = readout.back(network, w, change, delta, h, symbols)
         change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
         self.change(change, self.rate)
         return y
+
+
+class Continual(RealTime):
+    """The same on streams that nobody cuts into sequences: a stream ends at its first wrong output, the next begins.
+
+    A net whose stream has ended is idle until its next sequence begins; there the next stream begins.
+
+    Args:
+        network, seeds, rate, dtype: as of `RealTime`.
+        wrong: (outputs, targets) of a step -> which are wrong, (net, 1, output) -> (net, 1).
+        decay: the rate is multiplied by this at every step of a stream, and is `rate` again where one begins.
+        longest: steps after which a stream ends without a mistake.
+        has_resets: whether states begin anew with every sequence of a stream, an "external reset".
+
+    Attributes:
+        begun: streams that each net began in the last `learn`, (net,).
+
+    Example:
+        >>> from carrousel import cells
+        >>> network = Network(cells.get("lstm_1997_truncated"), 3, 3, 4, 2, symbols=True)
+        >>> nets = Continual(network, range(5), 0.1, wrong=lambda y, target: target == 2)
+        >>> x = torch.tensor([0, 1, 2, 0, 1, 2]).view(6, 1, 1).expand(6, 5, 1)
+        >>> _ = nets.learn(Sequences(x, torch.full((5, 1), 6), x.roll(-1, 0), resets=x == 0))
+        >>> nets.begun.tolist()
+        [2, 2, 2, 2, 2]
+
+    Source:
+        Gers, Schmidhuber & Cummins (2000), Learning to forget, Neural Computation 12(10), 2451-2471: weights change at
+        every step, a stream ends with a wrong prediction.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        seeds: Sequence[int],
+        rate: float,
+        wrong: Callable[[Tensor, Tensor], Tensor],
+        *,
+        decay: float = 1.0,
+        longest: int = 100_000,
+        has_resets: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(network, seeds, rate, dtype)
+        self.wrong, self.decay, self.longest, self.has_resets = wrong, decay, longest, has_resets
+        self.begun = torch.zeros(len(seeds), dtype=torch.long)
+        self._goes_on = torch.zeros(len(seeds), dtype=torch.bool)
+        self._rate = torch.zeros(len(seeds), 1, dtype=dtype)
+        self._age = torch.zeros(len(seeds), dtype=torch.long)
+
+    def learn(self, sequences: Sequences) -> Tensor:
+        """Learn while the streams pass, one for each net; `resets` says where their sequences begin.
+
+        Returns:
+            The outputs as they were before each change, (time, net, 1, output).
+        """
+        inputs, symbols, target = self._cut(sequences)
+        assert sequences.resets is not None
+        outputs, self.begun = [], torch.zeros_like(self.begun)
+        for t, starts in enumerate(sequences.resets.squeeze(2)):
+            begins = starts & ~self._goes_on
+            if (resets := starts if self.has_resets else begins).any():
+                self.influence.reset(resets.nonzero().squeeze(1))
+                self._begin(begins)
+            outputs.append(self._step(inputs[t], symbols[t], target[t]))
+            self._age += 1
+            self._goes_on &= ~self.wrong(outputs[-1], target[t]).squeeze(1) & (self._age < self.longest)
+            self._rate.mul_(self.decay).mul_(self._goes_on.unsqueeze(1))
+        return torch.stack(outputs)
+
+    def _begin(self, begins: Tensor) -> None:
+        self.begun += begins
+        self._goes_on |= begins
+        self._age[begins], self._rate[begins] = 0, 1
+
+    def change(self, change: Tensor, rate: float) -> None:
+        """Change the weights of the nets whose streams go on, each at its rate."""
+        super().change(change.mul_(self._rate), rate)
+
+    def replace(self, net: int, seed: int) -> None:
+        """Put a new net in the place of another; its first stream begins with its next sequence."""
+        super().replace(net, seed)
+        self._goes_on[net], self._rate[net] = False, 0

@@ -155,7 +155,14 @@ def stream(
     return end_to_end(strings, order, resets=True)
 
 
-def continual(batch_size: int, steps: int = 1000, *, generator: torch.Generator | None = None) -> Sequences:
+def continual(
+    batch_size: int,
+    steps: int = 1000,
+    *,
+    is_whole: bool = False,
+    resets: bool = False,
+    generator: torch.Generator | None = None,
+) -> Sequences:
     """Draw pieces of the endless concatenation of strings: nothing tells where a string ends, no state is reset.
 
     Each stream begins with a new string. Strings are whole here: the symbol after E is the next string's B. The paper's
@@ -164,13 +171,15 @@ def continual(batch_size: int, steps: int = 1000, *, generator: torch.Generator 
     Args:
         batch_size: the number of streams.
         steps: the length of each.
+        is_whole: whether no string is cut: the streams then have at least so many steps, each its own number.
+        resets: whether to mark the first steps of strings, for whoever may know them.
         generator: the source of randomness; the same seed gives the same batch. None is torch's global one.
 
     Returns:
-        As of `reber`, with all lengths equal to `steps`.
+        As of `reber`, with all lengths equal to `steps`; and the marks, if they are asked for.
 
     Shapes:
-        - x, target: (time, batch) with time = steps
+        - x, target: (time, batch) with time = steps, or the longest stream's
         - allowed: (time, batch, 7)
 
     Raises:
@@ -192,7 +201,7 @@ def continual(batch_size: int, steps: int = 1000, *, generator: torch.Generator 
     arcs, lengths = _walk(enough * batch_size, generator)
     following = arcs.roll(-1, 0)  # past its end each walk has begun anew, and all begin with B
     order = torch.arange(len(lengths)).view(enough, batch_size)
-    return end_to_end(_as_sequences(arcs, following, lengths), order, resets=False, steps=steps)
+    return end_to_end(_as_sequences(arcs, following, lengths), order, resets=resets, steps=None if is_whole else steps)
 
 
 def _walk(strings: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -73,6 +73,7 @@ def continual(
     relevant: int = 3,
     minimal_length: int = 100,
     *,
+    resets: bool = False,
     generator: torch.Generator | None = None,
 ) -> Sequences:
     """Draw streams of temporal order sequences: nothing resets the states between them.
@@ -84,6 +85,7 @@ def continual(
         batch_size: the number of streams.
         sequences: sequences in each stream.
         relevant, minimal_length: as in `temporal_order`.
+        resets: whether to mark the first steps of sequences, for whoever may know them.
         generator: the source of randomness; the same seed gives the same batch. None is torch's global one.
 
     Returns:
@@ -112,7 +114,7 @@ def continual(
     rows = torch.arange(len(lengths))
     target = torch.full_like(x, -1)
     target[lengths - 1, rows] = drawn_class
-    return end_to_end(Sequences(x, lengths, target), rows.view(sequences, batch_size), resets=False)
+    return end_to_end(Sequences(x, lengths, target), rows.view(sequences, batch_size), resets=resets)
 
 
 def _draw(

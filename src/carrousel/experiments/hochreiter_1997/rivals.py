@@ -42,7 +42,7 @@ def _reber(
         limit=limit,
         trials=sizes(3, 10, 30),
         block=256 if is_cascade else 10,
-        at_once=is_cascade,
+        batch=256 if is_cascade else 1,
         note="published numbers from the literature, as the paper quotes them; weights are its estimates",
     )
 

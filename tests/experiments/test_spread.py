@@ -1,0 +1,53 @@
+"""Trials on a Ray cluster: the error without Ray, and what is asked of it."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+from carrousel.cli import app
+from carrousel.errors import MissingExtraError
+from carrousel.experiments.spread import Job, jobs, over_ray, spread
+from carrousel.experiments.tables import row_of
+
+MESSAGE = (
+    'reproduce - Ray is not installed, --ray needs it - pip install "carrousel[ray]", here and on the machines of the '
+    "cluster"
+)
+
+
+def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError) as caught:
+        over_ray("auto", [])
+    assert str(caught.value) == MESSAGE
+    done = CliRunner().invoke(app, ["reproduce", "9", "--ray", "auto", "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.output.strip() == f"carrousel: {MESSAGE}"
+
+
+def test_the_trials_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster in this process, with Ray's own five functions."""
+    cluster, said = ModuleType("ray"), []
+
+    class Remote:
+        def __init__(self, function) -> None:
+            self.function = function
+
+        def remote(self, *given):
+            return self.function, given
+
+    cluster.init = lambda address: said.append(address)
+    cluster.shutdown = lambda: said.append("shut down")
+    cluster.remote = lambda num_cpus: Remote
+    cluster.wait = lambda waiting: (waiting[-1:], waiting[:-1])
+    cluster.get = lambda task: task[0](*task[1])
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    work = [job for k in (0, 3) for job in jobs(row_of("9 / 6a / literal"), range(k, k + 3), 100)]
+    ended: list[Job] = []
+    found = {t.seed: (t.presentations, t.solved) for t in over_ray("cluster:1", work, ended.append)}
+    assert found == {t.seed: (t.presentations, t.solved) for t in spread(work, 1)}
+    assert ended == work[::-1]
+    assert said == ["cluster:1", "shut down"]
