@@ -1,6 +1,13 @@
 """The command line. Commands import what they need: `--help` and `--version` load neither torch nor SymPy."""
 
-from carrousel.cli import look, papers  # noqa: F401  # commands enter the app as they are defined
+from carrousel.cli import look, papers  # noqa: F401  # their commands enter the app as they are defined
 from carrousel.cli.app import app, main
+from carrousel.cli.classify import classify
+from carrousel.cli.forecast import forecast
+from carrousel.cli.generate import generate
+from carrousel.cli.runs import evaluate, info, predict, tune
 
 __all__ = ["app", "main"]
+
+for command in (forecast, classify, generate, predict, evaluate, tune, info):
+    app.command()(command)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +23,7 @@ def generate(
     glob: Annotated[str, typer.Option(help="Names of the files that are read in a folder.")] = "*",
     level: Annotated[str, typer.Option(help="char, or byte, which knows every text.")] = "char",
     prompt: Annotated[str, typer.Option(help="The beginning of what is written.")] = "",
-    length: Annotated[int, typer.Option(help="Characters to write.")] = 500,
+    length: Annotated[int, typer.Option(min=0, help="Characters to write.")] = 500,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest, 1 draws as learned.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Only the k likeliest can come; 0 for all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Only the likeliest of this probability in all.")] = 1.0,
@@ -53,7 +52,7 @@ def generate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what is written.")] = False,
 ) -> None:
     """Learn to write like a text, and write some."""
-    from carrousel.data.text import read_text
+    from carrousel.data.text import Vocabulary, read_text
     from carrousel.models import folder as runs
     from carrousel.models.generator import Generator
     from carrousel.models.sampling import Sampling
@@ -67,23 +66,22 @@ def generate(
         val_fraction=val_fraction, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,
         device=device, seed=seed, verbose=0 if quiet or as_json else 1, threads=threads,
     )  # fmt: skip
-    found = read_text(text, level, glob)
-    generator.check_prompt(found, prompt)
+    found = read_text(list(text), level, glob)
+    Vocabulary.of(found.content).encode(prompt, "prompt")  # says now what will not be known
     unfinished = folder.with_name(f"{folder.name}.unfinished")
-    unfinished.mkdir(parents=True, exist_ok=True)
     generator.fit(found, folder=unfinished, resume=resume)
-    generator.save(folder, overwrite=force)
     if report:
-        generator.report(folder / "report.html", name)
+        generator.report(title=name)
+    generator.save(folder, overwrite=force)
     shutil.rmtree(unfinished, ignore_errors=True)
     if as_json:
         typer.echo(json.dumps({"run": str(folder), **generator.metrics_}))
-    else:
-        if not quiet:
-            _say(generator)
+    elif quiet:
         write(generator, prompt, length, temperature, top_k, top_p, seed)
-        if not quiet:
-            _say_where(folder, report)
+    else:
+        _say(generator)
+        write(generator, prompt, length, temperature, top_k, top_p, seed)
+        _say_where(folder, report)
     if generator.history_.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)
 
@@ -97,17 +95,15 @@ def write(generator: "Generator", prompt: str, length: int, *how: Any) -> None:
         length: symbols that follow it.
         *how: temperature, top_k, top_p and seed, as in `Generator.generate`.
     """
-    pieces = generator.stream(prompt, length, *how)
-    sys.stdout.write(prompt)
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    typer.echo(prompt, nl=False)
+    for piece in generator.stream(prompt, length, *how):
+        typer.echo(piece, nl=False)
+    typer.echo()
 
 
 def _say(generator: "Generator") -> None:
     """Print what was understood, the result table and a sentence on it."""
-    from carrousel.report.generation import rows, verdict
+    from carrousel.report.bits import rows, verdict
 
     for line in generator.understood():
         typer.echo(line)
@@ -122,7 +118,7 @@ def _say(generator: "Generator") -> None:
 
 
 def _say_where(folder: Path, report: bool) -> None:
-    typer.echo(f"\nThe run: {folder}{f', the report: {folder / chr(0)}' if False else ''}")
+    typer.echo(f"\nThe run: {folder}")
     if report:
         typer.echo(f"The report: {folder / 'report.html'}")
     typer.echo(f"More of it: carrousel predict {folder} --prompt '...'")

@@ -5,15 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from carrousel.models.classifier import Classifier
-    from carrousel.models.forecaster import Forecaster
+    from carrousel.models.forecasting.forecaster import Forecaster
     from carrousel.models.generator import Generator
     from carrousel.models.loading import load
 
 __all__ = ["Classifier", "Forecaster", "Generator", "load"]
 
 
+_PLACES = {
+    "Forecaster": "forecasting.forecaster",
+    "Classifier": "classifier",
+    "Generator": "generator",
+    "load": "loading",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        module = "loading" if name == "load" else name.lower()
-        return getattr(importlib.import_module(f"carrousel.models.{module}"), name)
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"carrousel.models.{_PLACES[name]}"), name)
     raise AttributeError(f"module 'carrousel.models' has no attribute {name!r}")

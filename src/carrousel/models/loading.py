@@ -24,7 +24,7 @@ def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
         ModelError: it is no run, damaged, or of a newer version.
     """
     from carrousel.models.classifier import Classifier
-    from carrousel.models.forecaster import Forecaster
+    from carrousel.models.forecasting.forecaster import Forecaster
     from carrousel.models.generator import Generator
 
     kinds: dict[str, type[Estimator]] = {kind.kind: kind for kind in (Forecaster, Classifier, Generator)}

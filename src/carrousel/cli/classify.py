@@ -1,0 +1,147 @@
+"""`carrousel classify`: learn to tell sequences apart, say how well, keep it."""
+
+import json
+import shutil
+import time as clock
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from carrousel.cli.app import INTERRUPTED
+from carrousel.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from carrousel.models.classifier import Classifier
+
+__all__ = ["classify", "say_scores"]
+
+
+def classify(
+    train: Annotated[Path, typer.Argument(help="A table (CSV, Parquet), .npz, .ts, or a folder of recordings.")],
+    test: Annotated[Path | None, typer.Option(help="The same, to measure on.", show_default=False)] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the class.", show_default="found")] = None,
+    id: Annotated[
+        str | None, typer.Option(help="Column of the sequence a row belongs to.", show_default="found")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the order of the rows.", show_default="found")] = None,
+    channels: Annotated[int, typer.Option(help="Where a row is a sequence x1,y1,x2,y2...: how many.")] = 1,
+    labels_from: Annotated[str, typer.Option(help="Recordings: folder, name (7_jackson_32.wav), auto.")] = "auto",
+    layout: Annotated[str, typer.Option(help="Axes of X in .npz: NTC, NCT, auto.")] = "auto",
+    missing: Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")] = "error",
+    cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
+    hidden: Annotated[int, typer.Option(help="Hidden units of each layer and direction.")] = 96,
+    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 2,
+    bidirectional: Annotated[bool, typer.Option(help="Read in both directions.")] = True,
+    pool: Annotated[str, typer.Option(help="Read the class from mean, last, or attention.")] = "mean",
+    dropout: Annotated[float, typer.Option(help="Probability of dropout.")] = 0.5,
+    class_weight: Annotated[str, typer.Option(help="none, or balanced: rare classes count as much.")] = "none",
+    val_fraction: Annotated[float, typer.Option(help="Part of each class that is held out.")] = 0.1,
+    refit: Annotated[
+        bool | None,
+        typer.Option(help="Then train anew on what was held out too.", show_default="up to 1,000 sequences"),
+    ] = None,
+    epochs: Annotated[str, typer.Option(help="At most so many; auto: about 1,000 updates.")] = "auto",
+    max_seconds: Annotated[float, typer.Option(help="Stop training after so many seconds.")] = 60.0,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 30,
+    lr: Annotated[float, typer.Option(help="The highest learning rate.")] = 2e-3,
+    batch: Annotated[int, typer.Option(help="Sequences of an update.")] = 32,
+    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a run that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after a kill; name its --out.")] = False,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print where the run is, nothing else.")] = False,
+) -> None:
+    """Learn which class sequences belong to, and measure how well."""
+    from carrousel.data.audio import Audio
+    from carrousel.models import folder as runs
+    from carrousel.models.classifier import Classifier
+
+    folder = out or Path("carrousel-runs") / clock.strftime(f"{train.stem or 'classify'}-%Y%m%d-%H%M%S")
+    runs.check_free(folder, force)
+    classifier = Classifier(
+        hidden_size=hidden, num_layers=layers, bidirectional=bidirectional, pool=pool, cell=cell, dropout=dropout,
+        class_weight=None if class_weight == "none" else class_weight, missing=missing, layout=layout,
+        val_fraction=val_fraction, refit="auto" if refit is None else refit,
+        lr=lr, batch_size=batch, epochs=_epochs(epochs), patience=patience,
+        max_seconds=max_seconds, device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
+    )  # fmt: skip
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    classifier.fit(
+        train, label=label, id=id, time=time, channels=channels, audio=Audio(labels=labels_from), test=test,
+        folder=unfinished, resume=resume,
+    )  # fmt: skip
+    if report:
+        classifier.report(title=train.stem)
+    classifier.save(folder, overwrite=force)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    if as_json:
+        typer.echo(json.dumps({"run": str(folder), **classifier.metrics_}))
+    elif quiet:
+        typer.echo(folder)
+    else:
+        _say(classifier, folder, report)
+    if classifier.history_.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+def _epochs(text: str) -> Any:
+    return int(text) if text.isdigit() else text
+
+
+def _say(classifier: "Classifier", folder: Path, report: bool) -> None:
+    """Print what was understood, the results, and where they are."""
+    from carrousel.models.classify_page import trained
+
+    for line in classifier.understood():
+        typer.echo(line)
+    typer.echo(trained(classifier))
+    for part, name in (("validation", "what was held out"), ("test", "the test data")):
+        if part in classifier.metrics_:
+            typer.echo(f"\nOn {name}:\n")
+            say_scores(classifier.metrics_[part], is_whole=part == "test" or "test" not in classifier.metrics_)
+    typer.echo(f"\nThe run: {folder}")
+    if report:
+        typer.echo(f"The report: {folder / 'report.html'}")
+    typer.echo(f"Classify more: carrousel predict {folder} DATA")
+
+
+def say_scores(scores: dict[str, Any], is_whole: bool = True) -> None:
+    """Print the result table, a sentence on it, the classes and what is confused.
+
+    Args:
+        scores: of `Classifier.evaluate`.
+        is_whole: whether classes and confusions are printed too.
+    """
+    from carrousel.report.accuracy import confusions, rows, verdict
+
+    _print(("", "accuracy", "balanced", "log loss"), rows(scores))
+    typer.echo(f"\n{verdict(scores)}\n")
+    if not is_whole:
+        return
+    _print(
+        ("class", "precision", "recall", "F1", "count"),
+        [
+            (row["class"], *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")), f"{row['count']:,}")
+            for row in scores["per_class"]
+        ],
+    )
+    worst = [f"{true} called {said}, {times:,} times" for true, said, times in confusions(scores)]
+    typer.echo(f"\nConfused most: {'; '.join(worst) or 'nothing'}")
+
+
+def _print(columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column not in ("", "class") else "left")
+    for line in lines:
+        table.add_row(*line)
+    print_table(table)

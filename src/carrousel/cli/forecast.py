@@ -1,0 +1,148 @@
+"""`carrousel forecast`: learn a series, forecast it, say what simpler forecasts are worth, keep it."""
+
+import json
+import shutil
+import time as clock
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from carrousel.cli.app import INTERRUPTED
+from carrousel.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from carrousel.models.forecasting.forecaster import Forecaster
+
+__all__ = ["forecast", "say_result"]
+
+
+def forecast(
+    data: Annotated[Path, typer.Argument(help="A CSV or Parquet file, a row for each time.", show_default=False)],
+    target: Annotated[str | None, typer.Option(help="Column to forecast: a,b for several, all.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of times.", show_default="found")] = None,
+    id: Annotated[str | None, typer.Option(help="Column of the series a row is of.", show_default="found")] = None,
+    horizon: Annotated[int, typer.Option(help="Steps to forecast.")] = 24,
+    past: Annotated[str, typer.Option(help="Columns that are known up to now: a,b.", show_default=False)] = "",
+    future: Annotated[str, typer.Option(help="Columns that are known ahead.", show_default=False)] = "",
+    static: Annotated[str, typer.Option(help="Columns that never change in a series.", show_default=False)] = "",
+    future_data: Annotated[Path | None, typer.Option(help="A file of the columns known ahead.")] = None,
+    context: Annotated[str, typer.Option(help="Rows a forecast is made from, or auto.")] = "auto",
+    level: Annotated[str, typer.Option(help="Percent that a band is to hold: 90, or 50,90.")] = "90",
+    freq: Annotated[str, typer.Option(help="Distance of rows: h, 15min, D, B, W, MS..., auto.")] = "auto",
+    time_format: Annotated[str | None, typer.Option(help="As %d/%m/%Y.", show_default="found")] = None,
+    missing: Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")] = "error",
+    scaler: Annotated[str, typer.Option(help="standard, robust, or none.")] = "standard",
+    windows: Annotated[int, typer.Option(help="Rolling forecasts that are kept in backtest.csv.")] = 5,
+    cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
+    hidden: Annotated[int, typer.Option(help="Hidden units of each layer.")] = 64,
+    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
+    dropout: Annotated[float, typer.Option(help="Probability of dropout.")] = 0.3,
+    epochs: Annotated[int, typer.Option(help="At most so many.")] = 8,
+    max_seconds: Annotated[float, typer.Option(help="Stop training after so many seconds.")] = 120.0,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 4,
+    lr: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
+    batch: Annotated[int, typer.Option(help="Windows of an update.")] = 128,
+    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a run that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after a kill; name its --out.")] = False,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print where the run is, nothing else.")] = False,
+) -> None:
+    """Forecast series, with bands, beside the forecasts that cost nothing."""
+    from carrousel.data.files import read_table
+    from carrousel.models import folder as runs
+    from carrousel.models.forecasting.forecaster import Forecaster
+
+    folder = out or Path("carrousel-runs") / clock.strftime(f"{data.stem or 'forecast'}-%Y%m%d-%H%M%S")
+    runs.check_free(folder, force)
+    forecaster = Forecaster(
+        horizon=horizon, context=_number(context), hidden_size=hidden, num_layers=layers, cell=cell, dropout=dropout,
+        level=_levels(level), scaler=scaler, past=_columns(past), future=_columns(future), static=_columns(static),
+        missing=missing, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,
+        device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
+    )  # fmt: skip
+    table = read_table(data)
+    ahead = None if future_data is None else read_table(future_data)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    forecaster.fit(
+        table, target=_columns(target or "", table), time=time, id=id, freq=freq, time_format=time_format,
+        folder=unfinished, resume=resume,
+    )  # fmt: skip
+    if ahead is not None or not forecaster.future:
+        forecaster.keep("forecast.csv", forecaster.predict(future=ahead))
+    forecaster.keep("backtest.csv", forecaster.frame_of(forecaster.backtest(windows=windows)))
+    if report:
+        forecaster.report(title=data.stem)
+    forecaster.save(folder, overwrite=force)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    if as_json:
+        typer.echo(json.dumps({"run": str(folder), **forecaster.metrics_}))
+    elif quiet:
+        typer.echo(folder)
+    else:
+        _say(forecaster, folder, report)
+    if forecaster.history_.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+def say_result(metrics: dict[str, Any]) -> None:
+    """Print the result table and the verdict.
+
+    Args:
+        metrics: as `Forecaster.metrics_` and `Forecaster.evaluate` give them.
+    """
+    from carrousel.report.forecasting import result_lines
+
+    columns, lines = result_lines(metrics)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    for line in lines:
+        table.add_row(*line)
+    print_table(table)
+    typer.echo(f"\n{metrics['verdict']}")
+
+
+def _say(forecaster: "Forecaster", folder: Path, report: bool) -> None:
+    """Print what was understood, the result, and where everything is."""
+    for line in forecaster.understood_:
+        typer.echo(line)
+    typer.echo(str(forecaster.history_))
+    metrics = forecaster.metrics_
+    typer.echo(f"\n{metrics['windows']:,} forecasts of the {metrics['part']} part:\n")
+    say_result(metrics)
+    typer.echo(f"\nThe run: {folder}")
+    if "forecast.csv" in forecaster.kept_:
+        typer.echo(f"The forecast: {folder / 'forecast.csv'}")
+    if report:
+        typer.echo(f"The report: {folder / 'report.html'}")
+    more = " --future-data FILE" if forecaster.future else ""
+    typer.echo(f"Forecast from new rows: carrousel predict {folder} NEW_ROWS.csv{more}")
+
+
+def _columns(text: str, table: Any = None) -> tuple[str, ...]:
+    """Names with commas between them; a column whose own name has a comma is one name."""
+    if table is not None and text in table.columns:
+        return (text,)
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.isdigit() else text
+
+
+def _levels(text: str) -> Any:
+    """Percents with commas between them; what is no number is left to be refused."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return text
+    return found if len(found) > 1 else found[0]

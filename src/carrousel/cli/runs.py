@@ -1,0 +1,234 @@
+"""Commands on runs: predict, evaluate, info, tune."""
+
+import enum
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from carrousel.cli.tables import print_table
+from carrousel.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from carrousel.models.estimator import Estimator
+
+__all__ = ["evaluate", "info", "predict", "tune"]
+
+_Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
+_Cell = Annotated[str | None, typer.Option(help="file.py:name, where the cell is one of yours.", show_default=False)]
+
+
+class Kind(enum.StrEnum):
+    """What can be tuned."""
+
+    forecast = "forecast"
+    classify = "classify"
+    generate = "generate"
+
+
+def predict(
+    run: _Run,
+    data: Annotated[Path | None, typer.Argument(help="New data; forecasts go on from their own without.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Forecast: fewer steps.", show_default=False)] = None,
+    future_data: Annotated[Path | None, typer.Option(help="Forecast: a file of the columns known ahead.")] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Classify: the probability of each class.")] = False,
+    prompt: Annotated[str, typer.Option(help="Generate: the beginning of what is written.")] = "",
+    length: Annotated[int, typer.Option(min=0, help="Generate: characters to write.")] = 500,
+    temperature: Annotated[float, typer.Option(help="Generate: 0 takes the likeliest, 1 draws as learned.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Generate: only the k likeliest can come; 0 for all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Generate: only the likeliest of this probability in all.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Generate: of what is drawn.")] = 0,
+    cell: _Cell = None,
+    out: Annotated[Path | None, typer.Option(help="A file for the result, instead of the terminal.")] = None,
+) -> None:
+    """Forecast, classify or write with a run."""
+    import numpy as np
+
+    from carrousel.models import load
+
+    estimator: Any = load(run, cell)
+    if estimator.kind == "generate":
+        from carrousel.cli.generate import write
+
+        if out is None:
+            write(estimator, prompt, length, temperature, top_k, top_p, seed)
+        else:
+            _write(out, prompt + estimator.generate(prompt, length, temperature, top_k, top_p, seed=seed))
+    elif estimator.kind == "classify":
+        if data is None:
+            raise OptionError("predict - a classifier needs DATA - carrousel predict RUN DATA")
+        found = estimator.predict_proba(data) if proba else estimator.predict(data)
+        names = [f"p_{name}" for name in estimator.classes_] if proba else ["label"]
+        _give(_lines(found, names) if isinstance(found, list | np.ndarray) else _csv(found), out)
+    else:
+        from carrousel.data.files import read_table
+
+        tables = [None if path is None else read_table(path) for path in (data, future_data)]
+        _give(_csv(estimator.predict(tables[0], horizon=horizon, future=tables[1])), out)
+
+
+def evaluate(
+    run: _Run,
+    data: Annotated[Path, typer.Argument(help="Data with the answers, that the run was not trained on.")],
+    cell: _Cell = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
+) -> None:
+    """Measure a run on data it was not trained on."""
+    from carrousel.models import load
+
+    estimator: Any = load(run, cell)
+    if estimator.kind == "forecast":
+        from carrousel.data.files import read_table
+
+        found = estimator.evaluate(read_table(data))
+    else:
+        found = estimator.evaluate(data)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    _SAY[estimator.kind](found)
+
+
+def _say_forecast(found: dict[str, Any]) -> None:
+    from carrousel.cli.forecast import say_result
+
+    say_result(found)
+
+
+def _say_classes(found: dict[str, Any]) -> None:
+    from carrousel.cli.classify import say_scores
+
+    say_scores(found)
+
+
+def _say_numbers(found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        typer.echo(f"{name.replace('_', ' ')}: {value:.4f}")
+
+
+_SAY: dict[str, Callable[[dict[str, Any]], None]] = {
+    "forecast": _say_forecast,
+    "classify": _say_classes,
+    "generate": _say_numbers,
+}
+
+
+def info(
+    run: _Run,
+    as_json: Annotated[bool, typer.Option("--json", help="Print config and metrics as JSON, nothing else.")] = False,
+) -> None:
+    """Show what a run is: kind, parameters, size, what was measured."""
+    from carrousel.models import folder
+
+    found = folder.read(run)
+    if as_json:
+        typer.echo(json.dumps({**found.config, "metrics": found.metrics}))
+        return
+    weights = sum(value.numel() for value in found.weights.values())
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_row("kind", str(found.config["kind"]))
+    table.add_row("carrousel", str(found.config.get("carrousel", "")))
+    table.add_row("weights", f"{weights:,}")
+    for name, value in found.config["params"].items():
+        table.add_row(name, str(value))
+    for name, value in found.metrics.items():
+        if isinstance(value, int | float | str):
+            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    print_table(table)
+
+
+def tune(
+    kind: Annotated[Kind, typer.Argument(help="forecast, classify or generate.")],
+    data: Annotated[Path, typer.Argument(help="As the command of that name takes it.")],
+    target: Annotated[str | None, typer.Option(help="Forecast: the column to forecast.", show_default=False)] = None,
+    label: Annotated[str | None, typer.Option(help="Classify: the column of the class.", show_default=False)] = None,
+    time: Annotated[str | None, typer.Option(help="Column of times.", show_default="found")] = None,
+    id: Annotated[str | None, typer.Option(help="Column of the series a row is of.", show_default="found")] = None,
+    horizon: Annotated[int, typer.Option(help="Forecast: steps.")] = 24,
+    cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
+    trials: Annotated[int, typer.Option(help="Fits in all.")] = 20,
+    timeout: Annotated[float | None, typer.Option(help="Begin no trial after so many seconds.")] = None,
+    max_seconds: Annotated[float, typer.Option(help="Of each trial.")] = 30.0,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna's address of a database that processes and machines share.")
+    ] = None,
+    study: Annotated[str, typer.Option(help="The search's name in it.")] = "carrousel",
+    seed: Annotated[int, typer.Option(help="Of weights, order, dropout and search.")] = 0,
+    out: Annotated[Path, typer.Option(help="The folder for the best run.")] = Path("carrousel-runs/tuned"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a run that is there.")] = False,
+) -> None:
+    """Search for better parameters, and keep the best run."""
+    from carrousel.models import folder, tuning
+
+    folder.check_free(out, force)
+    estimator, table, fit = _untrained(kind, data, target, label, time, id, horizon)
+    estimator.set_params(cell=cell, max_seconds=max_seconds, seed=seed, verbose=0)
+    found = tuning.tune(
+        estimator, table, trials=trials, timeout=timeout, storage=storage, study=study, space=tuning.SPACE, **fit
+    )
+    found.best.save(out, overwrite=force)
+    _say_trials(found.trials, found.parameters)
+    typer.echo(f"\nThe run: {out}")
+
+
+def _untrained(
+    kind: Kind, data: Path, target: str | None, label: str | None, time: str | None, id: str | None, horizon: int
+) -> "tuple[Estimator, Any, dict[str, Any]]":
+    """The estimator, what it is fitted on, and the options of its `fit`."""
+    from carrousel.models import Classifier, Forecaster, Generator
+
+    if kind is Kind.generate:
+        return Generator(), data, {}
+    if kind is Kind.classify:
+        return Classifier(), data, {"label": label, "time": time, "id": id}
+    from carrousel.data.files import read_table
+
+    targets = None if target is None else tuple(target.split(","))
+    return Forecaster(horizon), read_table(data), {"target": targets, "time": time, "id": id}
+
+
+def _say_trials(trials: list[dict[str, Any]], best: Any) -> None:
+    """Print the trials, the best first."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("trial", "validation", "seconds", *best):
+        table.add_column(column, justify="right")
+    done = sorted(trials, key=lambda row: float("inf") if row["validation"] is None else row["validation"])
+    for row in done:
+        numbers = [row.get(name) for name in ("validation", "seconds", *best)]
+        table.add_row(
+            str(row["trial"]),
+            *("-" if n is None else f"{n:.4g}" if isinstance(n, float) else str(n) for n in numbers),
+        )
+    print_table(table)
+
+
+def _csv(result: Any) -> str:
+    """A forecast, or the classes of a table, as CSV."""
+    from carrousel.models.forecasting.output import as_csv
+
+    return as_csv(result)
+
+
+def _lines(found: Any, names: Sequence[Any]) -> str:
+    """The classes, or their probabilities, of sequences that are in no table."""
+    rows = ([value] if isinstance(value, str) or not hasattr(value, "__len__") else list(value) for value in found)
+    return "".join(",".join(str(value) for value in row) + "\n" for row in ([*names], *rows))
+
+
+def _give(text: str, out: Path | None) -> None:
+    """Print a result, or write it."""
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(out, text)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path} - can not be written: {error.strerror} - name another file with --out") from error
+    typer.echo(str(path))

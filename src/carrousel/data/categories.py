@@ -1,0 +1,77 @@
+"""Inputs that are words: each word an input of 0 and 1."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from carrousel.data.numbers import is_number_like, to_numbers
+from carrousel.errors import DataError, DataWarning
+
+__all__ = ["encode", "learn_categories", "width"]
+
+#: A column with more words than this is no input.
+_MOST = 50
+
+
+def learn_categories(frame: Any, names: Sequence[str]) -> dict[str, list[str]]:
+    """Find the words of the columns that hold words.
+
+    Args:
+        frame: a narwhals DataFrame.
+        names: of its columns.
+
+    Raises:
+        DataError: a column has very many.
+    """
+    found = {}
+    for name in names:
+        if is_number_like(frame[name]):
+            continue
+        words = sorted({str(word) for word in frame[name].to_list() if word is not None and word == word})
+        if len(words) > _MOST:
+            raise DataError(
+                f"column '{name}' - it has {len(words)} different texts, expected numbers or at most {_MOST} words - "
+                "leave it out"
+            )
+        found[name] = words
+    return found
+
+
+def encode(
+    frame: Any, names: Sequence[str], categories: Mapping[str, Sequence[str]], texts_are_missing: bool
+) -> NDArray[np.float64]:
+    """Return columns as inputs: numbers as they are, words as 0 and 1; a word never seen is 0 everywhere.
+
+    Args:
+        frame: a narwhals DataFrame.
+        names: of its columns.
+        categories: column -> its words.
+        texts_are_missing: as in `to_numbers`.
+
+    Returns:
+        (row, input).
+    """
+    if not names:
+        return np.empty((len(frame), 0))
+    columns = []
+    for name in names:
+        if name not in categories:
+            columns.append(to_numbers(frame[name], name, texts_are_missing)[:, None])
+            continue
+        values = np.array([str(word) for word in frame[name].to_list()], dtype=object)
+        words = list(categories[name])
+        new = sorted({*values} - {*words, "None", "nan"})
+        if new:
+            warnings.warn(
+                f"column '{name}': {new[0]!r} was not in training and counts as none", DataWarning, stacklevel=2
+            )
+        columns.append((values[:, None] == np.array(words, dtype=object)[None]).astype(np.float64))
+    return np.concatenate(columns, 1)
+
+
+def width(names: Sequence[str], categories: Mapping[str, Sequence[str]]) -> int:
+    """Return how many inputs the columns make."""
+    return sum(len(categories[name]) if name in categories else 1 for name in names)

@@ -1,0 +1,121 @@
+"""A column of a table as numbers."""
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from carrousel.errors import DataError, DataWarning
+
+__all__ = ["check_finite", "is_missing_text", "is_number_like", "to_numbers"]
+
+_MARKS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", "?", ".", "missing"})
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+
+
+def is_missing_text(text: object) -> bool:
+    """Return whether a text is what people write for a value that is not there.
+
+    Example:
+        >>> is_missing_text(" n/a"), is_missing_text("0")
+        (True, False)
+    """
+    return text is None or str(text).strip().lower() in _MARKS
+
+
+def is_number_like(column: Any) -> bool:
+    """Return whether a narwhals Series holds numbers, or texts that are numbers but for a few."""
+    if column.dtype.is_numeric() or str(column.dtype) == "Boolean":
+        return True
+    texts = [text for text in column.head(200).to_list() if not is_missing_text(text)]
+    numbers = sum(_is_number(str(text)) for text in texts)
+    return bool(texts) and numbers >= 0.5 * len(texts)
+
+
+def to_numbers(column: Any, name: str, texts_are_missing: bool) -> NDArray[np.float64]:
+    """Return a column as numbers; a missing value is NaN.
+
+    Args:
+        column: a narwhals Series.
+        name: the column's name, for messages.
+        texts_are_missing: whether n/a and the like are taken for missing values.
+
+    Raises:
+        DataError: a value is no number, or not finite.
+
+    Example:
+        >>> import narwhals as nw, pandas
+        >>> to_numbers(nw.from_native(pandas.Series(["1", "n/a"]), series_only=True), "rain", True).tolist()
+        [1.0, nan]
+    """
+    if column.dtype.is_numeric() or str(column.dtype) == "Boolean":
+        numbers = np.asarray(column.to_numpy())
+        if numbers.dtype == object:  # nullable types
+            numbers = np.array(
+                [np.nan if value is None or value != value else float(value) for value in column.to_list()]
+            )
+        numbers = numbers.astype(np.float64)
+    else:
+        numbers = _from_texts(column.to_list(), name, texts_are_missing)
+    check_finite(numbers, name)
+    return numbers
+
+
+def check_finite(numbers: NDArray[np.float64], name: str) -> None:
+    """Check that a column has no infinity.
+
+    Raises:
+        DataError: it has.
+    """
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise DataError(f"column '{name}' row {row + 1} - it is {numbers[row]}, expected a number - replace or drop it")
+
+
+def _from_texts(values: list[Any], name: str, texts_are_missing: bool) -> NDArray[np.float64]:
+    values = _with_points([None if value is None or value != value else value for value in values], name)
+    numbers = np.empty(len(values))
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = np.nan if value is None else float(value)
+        except (TypeError, ValueError):
+            if not is_missing_text(value):
+                raise DataError(
+                    f"column '{name}' row {row + 1} - '{value}' is not a number - correct it, or name another column"
+                ) from None
+            if not texts_are_missing:
+                raise DataError(
+                    f"column '{name}' row {row + 1} - '{value}' is not a number - use --missing interpolate "
+                    f"(missing='interpolate') to treat '{value}' as missing"
+                ) from None
+            numbers[row] = np.nan
+    return numbers
+
+
+def _with_points(values: list[Any], name: str) -> list[Any]:
+    """3,5 as 3.5, where all numbers of the column are written so."""
+    texts = [str(value).strip() for value in values if not is_missing_text(value)]
+    numbers = [text for text in texts if _DECIMAL_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text)]
+    if not numbers:
+        return values
+    if len(numbers) < len([text for text in texts if "." in text or "," in text]) or all(
+        _THOUSANDS.fullmatch(text) for text in numbers
+    ):
+        raise DataError(
+            f"column '{name}' - '{numbers[0]}' may be a decimal comma or thousands - write numbers with a point and "
+            "without separators of thousands"
+        )
+    warnings.warn(f"column '{name}': '{numbers[0]}' is read with a decimal comma", DataWarning, stacklevel=2)
+    return [value.replace(",", ".") if isinstance(value, str) else value for value in values]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""Which column of a table is what: said by the user, or found where there is no doubt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from carrousel.data.numbers import is_number_like
+from carrousel.errors import DataError, OptionError, did_you_mean
+
+__all__ = ["ALL", "Roles", "check_columns", "find_roles", "names_of"]
+
+#: As target: every numeric column, as in a wide frame.
+ALL = "all"
+
+_TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds", "year", "month", "day", "hour", "step", "t")
+_ID_NAMES = ("id", "unique_id", "series", "series_id", "item_id", "item", "name", "key", "symbol", "station")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns and what they are for.
+
+    Attributes:
+        target: what is forecast; several are forecast at once.
+        time: when a row was measured; None where the rows just follow each other.
+        id: which series a row belongs to; None for a single one.
+        past: inputs that are known up to now.
+        future: inputs that are known ahead.
+        static: inputs that are the same in all rows of a series.
+    """
+
+    target: tuple[str, ...]
+    time: str | None = None
+    id: str | None = None
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All columns but time, id and target."""
+        return (*self.past, *self.future, *self.static)
+
+
+def find_roles(frame: Any, asked: Roles) -> Roles:
+    """Fill in time, id and target where they are not said.
+
+    Args:
+        frame: a narwhals DataFrame.
+        asked: what the user says; an empty target is looked for, (ALL,) is every numeric column without a role.
+
+    Raises:
+        DataError: a column is missing, or the target is in doubt.
+        OptionError: a column has two roles.
+    """
+    columns = list(frame.columns)
+    named = [name for name in (asked.time, asked.id, *asked.target, *asked.inputs) if name not in (None, ALL)]
+    for name in named:
+        _check_there(str(name), columns)
+    _check_one_role(asked)
+    time = asked.time or _find_time(frame, set(named))
+    roles = replace(asked, time=time, id=asked.id or _find_id(frame, {*named, time}))
+    if asked.target and asked.target != (ALL,):
+        return roles
+    taken = {roles.time, roles.id, *roles.inputs}
+    numeric = [name for name in columns if name not in taken and is_number_like(frame[name])]
+    if asked.target == (ALL,):
+        return replace(roles, target=tuple(_some(numeric)))
+    if len(numeric) > 1:
+        raise DataError(f"target - several columns could be it - choose --target (target=) among: {', '.join(numeric)}")
+    return replace(roles, target=tuple(_some(numeric)))
+
+
+def check_columns(there: Sequence[str], roles: Roles) -> None:
+    """Check that a table has the columns that a model was fitted on.
+
+    Raises:
+        DataError: some are missing.
+    """
+    needed = [*roles.inputs, *roles.target]
+    gone = [name for name in needed if name not in there]
+    if gone:
+        raise DataError(
+            f"data - the model was fitted on {len(needed)} columns ({', '.join(needed)}); the data has "
+            f"{len(needed) - len(gone)} of them (missing: {', '.join(gone)}) - add them"
+        )
+
+
+def names_of(role: str, names: Sequence[str] | str) -> tuple[str, ...]:
+    """Return one name or several as several.
+
+    Raises:
+        OptionError: they are no texts.
+    """
+    if isinstance(names, str):
+        return (names,)
+    if not all(isinstance(name, str) for name in names):
+        raise OptionError(f"{role} - {names!r}, expected names of columns - give texts")
+    return tuple(names)
+
+
+def _some(numeric: list[str]) -> list[str]:
+    if not numeric:
+        raise DataError("target - no column of numbers is left for it - name one with --target (target=)")
+    return numeric
+
+
+def _check_there(name: str, columns: Sequence[str]) -> None:
+    if name not in columns:
+        near = did_you_mean(name, columns) or " Name one of them."
+        raise DataError(f"no column '{name}' - columns are {', '.join(columns)} -{near}")
+
+
+def _check_one_role(roles: Roles) -> None:
+    words = {"past": "a past covariate", "future": "a future covariate", "static": "a static covariate"}
+    owner: dict[str, str] = {}
+    for role in ("target", "time", "id", "past", "future", "static"):
+        given = getattr(roles, role)
+        for name in (given,) if isinstance(given, str) else given or ():
+            if name in owner:
+                raise OptionError(
+                    f"{role} - '{name}' is the {owner[name]}; it cannot be {words.get(role, f'the {role}')} - "
+                    "give every column one role"
+                )
+            owner[name] = role
+
+
+def _find_time(frame: Any, named: set[Any]) -> str | None:
+    free = [name for name in frame.columns if name not in named]
+    dates = [name for name in free if frame[name].dtype.is_temporal()]
+    if not dates:
+        dates = [name for name in free if _looks_like_dates(frame[name])]
+    if len(dates) > 1:
+        dates = [name for name in dates if name.lower() in _TIME_NAMES] or dates
+    if dates:
+        return str(dates[0])
+    known = [name for name in free if name.lower() in _TIME_NAMES and _is_whole(frame[name])]
+    return str(known[0]) if known else None
+
+
+def _looks_like_dates(column: Any) -> bool:
+    if column.dtype.is_numeric() or str(column.dtype) not in ("String", "Object"):
+        return False
+    texts = [str(value) for value in column.head(20).to_list() if value is not None]
+    if not texts or not all(len(text) >= 6 and sum(letter.isdigit() for letter in text) >= 4 for text in texts):
+        return False
+    import warnings
+
+    import pandas
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = pandas.to_datetime(pandas.Series(texts), errors="coerce", utc=True)
+    return bool(parsed.notna().mean() > 0.5)
+
+
+def _is_whole(column: Any) -> bool:
+    if not column.dtype.is_numeric():
+        return False
+    values = column.head(50).to_list()
+    rising = all(later >= earlier for earlier, later in pairwise(values))
+    return all(value == value and float(value).is_integer() for value in values if value is not None) and rising
+
+
+def _find_id(frame: Any, named: set[Any]) -> str | None:
+    """A column of texts that repeats, or one that is called id."""
+    free = [name for name in frame.columns if name not in named]
+    texts = [name for name in free if not frame[name].dtype.is_numeric() and not is_number_like(frame[name])]
+    known = [name for name in free if name.lower() in _ID_NAMES and (name in texts or name.lower() != "t")]
+    if known:
+        return str(known[0])
+    repeated = [
+        name for name in texts if str(frame[name].dtype) != "Boolean" and frame[name].n_unique() <= len(frame) / 10
+    ]
+    return str(repeated[0]) if len(repeated) == 1 and _time_repeats(frame, named) else None
+
+
+def _time_repeats(frame: Any, named: set[Any]) -> bool:
+    times = [name for name in named if name in frame.columns]
+    return any(frame[name].n_unique() < len(frame) for name in times)

@@ -1,0 +1,289 @@
+"""From series to a fitted forecaster: split, prepared, begun at the linear forecast, trained, corrected, measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from carrousel import cells
+from carrousel.data.series import Panel
+from carrousel.data.windows import Batch, Rows, Windows, origins
+from carrousel.learn import History, InOrder, Shuffled, Training, fit
+from carrousel.models.forecasting.backtest import Measured, compare, quantiles_of
+from carrousel.models.forecasting.baselines import Linear, fit_linear
+from carrousel.models.forecasting.net import ForecastNet
+from carrousel.models.forecasting.plan import Plan, Wishes, make_plan, workable
+from carrousel.models.forecasting.preparation import Preparation, check_values, prepare
+from carrousel.models.forecasting.quantiles import check_levels, margins, pinball, probabilities
+from carrousel.models.own_cell import find
+
+if TYPE_CHECKING:
+    from carrousel.models.forecasting.forecaster import Forecaster
+
+__all__ = ["Fitted", "Parts", "build", "fit_panel", "linear_from", "measure", "model_name"]
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+#: Windows of an epoch, at most, and steps of the optimizer, at least; windows of validation, at most; origins that are
+#: measured, and numbers in their forecasts.
+_EPOCH, _STEPS, _VALIDATION, _ORIGINS, _NUMBERS = 65_536, 40, 8_192, 20_000, 40_000_000
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the training part of each series ends, and where the validation part; the test part is the rest.
+
+    Attributes:
+        train, validation: (series,), rows.
+    """
+
+    train: Integers
+    validation: Integers
+
+    @classmethod
+    def of(cls, panel: Panel, wishes: Wishes) -> "Parts":
+        """Cut the series of a panel."""
+        sizes = np.array([wishes.sizes(int(rows)) for rows in panel.lengths])
+        end = panel.first[1:]
+        return cls(end - sizes.sum(1), end - sizes[:, 1])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All that fitting finds.
+
+    Attributes:
+        panel: the series that were long enough.
+        net, history: trained.
+        plan, preparation: what was chosen, what was learned of the data.
+        margin: (level, horizon), what widens the intervals, of scaled values.
+        linear: the linear baseline.
+        naive_errors: (series, target), what MASE divides by.
+        measured: the model beside the baselines.
+        understood: what was made of the data, in words.
+    """
+
+    panel: Panel
+    net: ForecastNet
+    history: History
+    plan: Plan
+    preparation: Preparation
+    margin: Array
+    linear: Linear
+    naive_errors: Array
+    measured: Measured
+    understood: tuple[str, ...]
+
+
+def fit_panel(
+    forecaster: "Forecaster",
+    panel: Panel,
+    wishes: Wishes,
+    training: Training,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> Fitted:
+    """Fit a forecaster.
+
+    Args:
+        forecaster: its parameters.
+        panel: the series.
+        wishes: horizon, context and the like.
+        training: how the network is trained.
+        folder, resume: of checkpoints, as `carrousel.learn.fit` takes them.
+
+    Raises:
+        DataError: there is too little, or nothing to learn.
+        TrainingError: nothing could be learned.
+    """
+    check_values(panel)
+    panel = workable(panel, wishes)
+    plan = make_plan(panel, wishes)
+    panel = workable(panel, Wishes(wishes.horizon, plan.context, 1, 1, wishes.val_fraction, wishes.test_fraction))
+    parts = Parts.of(panel, wishes)
+    preparation = prepare(panel, parts.train, forecaster.scaler, plan.cycles)
+    rows = preparation.rows(panel)
+    begin = panel.first[:-1]
+    linked = _windows(rows, plan, forecaster.subtract)
+    learned = linked(begin, begin, parts.train)
+    most = _VALIDATION // rows.target.shape[1] + 1
+    held = linked(begin, parts.train, parts.validation, most) if wishes.val_fraction else None
+    linear = fit_linear(learned, held)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        net = build(forecaster, plan, panel)
+    net.begin_at(linear.weights, linear.residuals(learned, net.quantiles))
+    batches = _Drawn(learned, _batch_size(forecaster.batch_size, learned), training.seed)
+    validation = None if held is None else InOrder(held, 1024)
+    history = fit(net, _losses, batches, validation, training, folder=folder, resume=resume)
+    levels = check_levels(forecaster.level)
+    chosen_on = linked(begin, begin, parts.train, most) if held is None else held
+    said, asked, counts, _ = quantiles_of(net, chosen_on)
+    margin = margins(said, asked, counts, levels)
+    naive_errors = _naive_errors(rows, parts.train, panel, plan.season)
+    part, *rows_of_part = _measured_on(wishes, panel, parts)
+    numbers = plan.horizon * len(net.quantiles) * rows.target.shape[1]
+    judged = linked(begin, *rows_of_part, min(_ORIGINS, max(200, _NUMBERS // numbers)))
+    _, width = preparation.scale_of(panel)
+    name, centre = model_name(forecaster.cell), preparation.target.centre
+    measured = compare(name, part, net, judged, margin, linear, plan.season, centre, width, naive_errors, levels)
+    understood = _understood(panel, plan, parts)
+    return Fitted(panel, net, history, plan, preparation, margin, linear, naive_errors, measured, understood)
+
+
+def _measured_on(wishes: Wishes, panel: Panel, parts: Parts) -> tuple[str, Integers, Integers]:
+    """The test part; without one the validation part; without both what was learned from."""
+    if wishes.test_fraction:
+        return "test", parts.validation, panel.first[1:]
+    if wishes.val_fraction:
+        return "validation", parts.train, parts.validation
+    return "training", panel.first[:-1], parts.train
+
+
+def build(forecaster: "Forecaster", plan: Plan, panel: Panel) -> ForecastNet:
+    """Make the network, for a panel's numbers of inputs and targets."""
+    targets = panel.target.shape[1]
+    return ForecastNet(
+        find(forecaster.cell),
+        plan.context,
+        plan.horizon,
+        probabilities(check_levels(forecaster.level)),
+        segment=plan.segment,
+        past=panel.past.shape[1],
+        future=panel.future.shape[1],
+        calendar=2 * len(plan.cycles),
+        static=panel.static.shape[1] + (targets if targets > 1 else 0),
+        has_mask=forecaster.missing == "mask",
+        hidden_size=forecaster.hidden_size,
+        num_layers=forecaster.num_layers,
+        dropout=forecaster.dropout,
+        has_line=forecaster.linear,
+    )
+
+
+def measure(forecaster: "Forecaster", panel: Panel, windows_at: tuple[Integers, Integers], part: str) -> Measured:
+    """Measure a fitted forecaster.
+
+    Args:
+        forecaster: fitted.
+        panel: series.
+        windows_at: origins and the series of each.
+        part: what the windows are of.
+    """
+    check_values(panel)
+    plan, preparation = forecaster.plan_, forecaster.preparation_
+    scale, width = preparation.scale_of(panel)
+    rows = preparation.rows(panel)
+    windows = Windows(rows, *windows_at, plan.context, plan.horizon, forecaster.subtract)
+    place = {str(id): k for k, id in enumerate(preparation.ids)}
+    usual = forecaster.naive_errors_.mean(0)
+    errors = np.array([forecaster.naive_errors_[place[str(i)]] if str(i) in place else usual for i in panel.ids])
+    levels, net = check_levels(forecaster.level), forecaster.net_
+    assert isinstance(net, ForecastNet)
+    return compare(
+        model_name(forecaster.cell),
+        part,
+        net,
+        windows,
+        forecaster.margin_,
+        forecaster.linear_,
+        plan.season,
+        scale.centre,
+        width,
+        errors,
+        levels,
+    )
+
+
+def model_name(cell: Any) -> str:
+    """Return what the result table calls the model.
+
+    Example:
+        >>> model_name("lstm"), model_name("my_cells.py:mine")
+        ('LSTM', 'mine')
+    """
+    name = cell if isinstance(cell, str) else cells.name_of(cell)
+    return {"lstm": "LSTM", "gru": "GRU"}.get(name, name.rpartition(":")[2])
+
+
+class _Drawn(Shuffled):
+    """Windows in a new order every epoch; few are taken several times, of very many some are drawn."""
+
+    @property
+    def _rows(self) -> int:
+        return min(_EPOCH, max(len(self.examples), _STEPS * self.batch_size))
+
+    def __len__(self) -> int:
+        return -(-self._rows // self.batch_size)
+
+    def order(self, epoch: int) -> Tensor:
+        """Return the windows of an epoch, (row,)."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        count = len(self.examples)
+        if count > _EPOCH:
+            return torch.randint(count, (_EPOCH,), generator=generator)
+        rounds = [torch.randperm(count, generator=generator) for _ in range(-(-self._rows // count))]
+        return torch.cat(rounds)[: self._rows]
+
+
+def _windows(rows: Rows, plan: Plan, subtracted: str) -> Any:
+    def of(first: Integers, begin: Integers, end: Integers, most: int = 0) -> Windows:
+        found = origins(first, begin, end, plan.context, plan.horizon, most)
+        return Windows(rows, *found, plan.context, plan.horizon, subtracted)
+
+    return of
+
+
+def _losses(net: ForecastNet, batch: Batch) -> Tensor:
+    return pinball(net(batch), batch.asked, batch.counts, net.quantiles)
+
+
+def _batch_size(asked: int, learned: Windows) -> int:
+    """Smaller where a short series makes few windows."""
+    return min(asked, max(16, len(learned) // 20))
+
+
+def _naive_errors(rows: Rows, train_end: Integers, panel: Panel, season: int) -> Array:
+    """Of the seasonal naive forecast one step ahead, in the training part, (series, target)."""
+    found = []
+    for begin, end in zip(panel.first[:-1], train_end, strict=True):
+        part = rows.target[begin:end]
+        found.append((part[season:] - part[:-season]).abs().mean(0).double().numpy())
+    errors = np.nan_to_num(np.array(found))
+    return np.where(errors > 1e-9, errors, 1.0)
+
+
+def _understood(panel: Panel, plan: Plan, parts: Parts) -> tuple[str, ...]:
+    """What was made of the data."""
+    roles, rows = panel.reading.roles, len(panel.target)
+    unit, series = str(panel.frequency), len(panel.ids)
+    every = f"one every {unit}" if panel.times.is_date else "in order"
+    gone = int(np.isnan(panel.target).sum())
+    begin, end = panel.first[:-1], panel.first[1:]
+    sizes = [
+        int((b - a).sum()) for a, b in ((begin, parts.train), (parts.train, parts.validation), (parts.validation, end))
+    ]
+    shown = ", ".join(roles.target[:5]) + (", ..." if len(roles.target) > 5 else "")
+    first = f"{rows:,} rows, {every}; {series:,} series; target {shown}; {gone:,} missing"
+    if roles.time:
+        first += f"; time {roles.time}, {panel.times.text(0)} to {panel.times.text(-1)}"
+    if panel.times.zone:
+        first += f" ({panel.times.zone})"
+    chosen = f"horizon {plan.horizon}, context {plan.context} in segments of {plan.segment}"
+    season = f"season {plan.season}" if plan.season > 1 else "no season"
+    calendar = f"calendar: {', '.join(plan.cycles)}" if plan.cycles else "no calendar"
+    covariates = [
+        f"{name} {', '.join(getattr(roles, name))}" for name in ("past", "future", "static") if getattr(roles, name)
+    ]
+    split = "train {:,} / validation {:,} / test {:,} rows".format(*sizes)
+    return (first, "; ".join([chosen, season, calendar, *covariates]), split)
+
+
+def linear_from(kept: dict[str, Any]) -> Linear:
+    """Return the linear baseline that a saved model keeps."""
+    return Linear(torch.tensor(kept["weights"], dtype=torch.float32), float(kept["ridge"]))

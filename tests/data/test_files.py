@@ -1,0 +1,88 @@
+"""Files that people have: separators, decimal commas, byte-order marks, gzip, and what is no table."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pandas
+import pytest
+
+from carrousel.data.files import read_table
+from carrousel.errors import DataError
+
+PLAIN = "day,rain\n2020-01-01,0.5\n2020-01-02,1.5\n"
+
+
+def file_of(folder: Path, content: str | bytes, name: str = "rain.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", "|"),
+        PLAIN.replace(",", ";").replace(".", ","),
+        "\ufeff" + PLAIN,
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace(",", ", "),
+    ],
+    ids=["comma", "semicolon", "tab", "bar", "decimal comma", "byte-order mark", "windows", "spaces"],
+)
+def test_text(tmp_path: Path, content: str) -> None:
+    table = read_table(file_of(tmp_path, content))
+    assert list(table.columns) == ["day", "rain"]
+    assert table["rain"].tolist() == [0.5, 1.5]
+
+
+def test_gzip_and_parquet(tmp_path: Path) -> None:
+    packed = file_of(tmp_path, gzip.compress(PLAIN.encode()), "rain.csv.gz")
+    misnamed = file_of(tmp_path, gzip.compress(PLAIN.encode()), "rain.csv")
+    expected = read_table(packed)
+    pandas.testing.assert_frame_equal(read_table(misnamed), expected)
+    expected.to_parquet(tmp_path / "rain.parquet")
+    pandas.testing.assert_frame_equal(read_table(tmp_path / "rain.parquet"), expected)
+
+
+def test_unicode_and_awkward_names(tmp_path: Path) -> None:
+    table = read_table(file_of(tmp_path, "時刻,--force,naïve °C\n1,2,3\n"))
+    assert list(table.columns) == ["時刻", "--force", "naïve °C"]
+
+
+def test_text_for_missing_stays_text(tmp_path: Path) -> None:
+    table = read_table(file_of(tmp_path, "y\n1\nn/a\n\nNA\n"))
+    assert table["y"].tolist() == ["1", "n/a", "NA"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "rain.csv - it has 0 data rows - give a file with a line of names and lines of values"),
+        ("day,rain\n", "rain.csv - it has 0 data rows - give a file with a line of names and lines of values"),
+        ("1,2\n3,4\n", "rain.csv - its first line is numbers (1, 2), expected names of columns - put a line of names"),
+        ("a,b,a\n1,2,3\n", "rain.csv - the column 'a' is there twice - give every column its own name"),
+        ("a,b\n1,2\n1,2,3,4\n", "rain.csv - Expected 2 fields in line 3, saw 4"),
+        (b"a,b\n1,\xff\n", "rain.csv - byte 0xff at offset 6 is not UTF-8 - save the file as UTF-8"),
+        (b"PK\x03\x04abcdef", "rain.csv - it is a packed or binary file, expected text - save it as CSV or .parquet"),
+        (b"\x1f\x8b\x08\x00broken", "rain.csv - it can not be unpacked ("),
+    ],
+)
+def test_what_is_no_table(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        read_table(file_of(tmp_path, content))
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    file_of(tmp_path, PLAIN)
+    with pytest.raises(DataError, match=re.escape(f"rian.csv - no such file in {tmp_path} - nearest name: 'rain.csv'")):
+        read_table(tmp_path / "rian.csv")
+    with pytest.raises(DataError, match=r"no such file in .* - look for the right path"):
+        read_table(tmp_path / "no" / "x.csv")
+    with pytest.raises(DataError, match=r"it is a folder, expected a CSV or Parquet file"):
+        read_table(tmp_path)
+    with pytest.raises(DataError, match=r"rain\.parquet - it is no Parquet file"):
+        read_table(file_of(tmp_path, PLAIN, "rain.parquet"))

@@ -1,0 +1,222 @@
+"""What is wrong with data, parameters and calls is said: where, what, what to do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+
+from carrousel.errors import DataError, MissingExtraError, ModelError, NotFittedError, OptionError, OutputError
+from carrousel.models.forecasting.forecaster import Forecaster
+from carrousel.models.loading import load
+
+N = 200
+Y = 10 + np.sin(np.arange(N) / 4)
+DAYS = pandas.DataFrame({"day": pandas.date_range("2020-01-01", periods=N), "rain": Y, "wind": Y[::-1]})
+
+
+def small(**options: Any) -> Forecaster:
+    return Forecaster(**{"horizon": 6, "epochs": 1, "hidden_size": 4, "verbose": 0, "threads": 1, **options})
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Forecaster:
+    return small(future=["wind"]).fit(DAYS, target="rain")
+
+
+DATA = [
+    (Path("rian.csv"), {}, "rian.csv - no such file in"),
+    (DAYS.iloc[:0], {}, "data - it has 0 data rows - give at least some"),
+    (DAYS, {"target": "rian"}, "no column 'rian' - columns are day, rain, wind - Did you mean rain?"),
+    (DAYS, {}, "target - several columns could be it - choose --target (target=) among: rain, wind"),
+    (
+        DAYS.assign(rain=["n/a", *map(str, Y[1:])]),
+        {"target": "rain"},
+        "column 'rain' row 1 - 'n/a' is not a number - use --missing interpolate (missing='interpolate') to treat",
+    ),
+    (
+        DAYS.assign(rain=np.where(np.arange(N) > N - 60, np.nan, Y)),
+        {"target": "rain"},
+        "'rain' - it has 59 missing values (first at 2020-05-21) - choose --missing (missing=) ffill, interpolate",
+    ),
+    (
+        DAYS.assign(rain=np.where(np.arange(N) == 4, np.inf, Y)),
+        {"target": "rain"},
+        "column 'rain' row 5 - it is inf, expected a number - replace or drop it",
+    ),
+    (
+        DAYS.assign(day=["31/31/2020", *DAYS.day.astype(str)[1:]]),
+        {"target": "rain", "time": "day"},
+        "column 'day' row 1 - '31/31/2020' is not a date - correct it, or say with --time-format (time_format=)",
+    ),
+    (
+        pandas.concat([DAYS, DAYS]),
+        {"target": "rain"},
+        "time 2020-01-01 - it appears 2 times in the series - pass --id (id=) if several series are stacked",
+    ),
+    (
+        DAYS.drop(index=[4, 5]),
+        {"target": "rain"},
+        "column 'day' - 2 missing days, the first after 2020-01-04 - --missing interpolate (missing='interpolate')",
+    ),
+    (
+        DAYS.iloc[:20],
+        {"target": "rain"},
+        "the series - 20 rows; horizon 6 with context 4 needs at least 4 + 3 * 6 = 22 - the largest workable",
+    ),
+    (
+        DAYS.iloc[:1],
+        {"target": "rain"},
+        "the series - 1 rows; horizon 6 with context 4 needs at least 4 + 3 * 6 = 22",
+    ),
+    (
+        DAYS.assign(rain=3.0),
+        {"target": "rain"},
+        "'rain' - it is 3 everywhere: nothing to learn - give a target",
+    ),
+    (
+        DAYS,
+        {"target": "rain", "freq": "often"},
+        "freq - 'often' is no frequency - give one such as h, 15min, D, B, W, MS",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "options", "message"), DATA, ids=range(len(DATA)))
+@pytest.mark.filterwarnings("ignore::carrousel.errors.DataWarning")
+def test_data(data: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((DataError, OptionError), match=re.escape(message)):
+        small().fit(data, **options)
+
+
+def test_nothing_but_missing_values() -> None:
+    with pytest.raises(DataError, match=re.escape("'rain' - it has no value at all - name another target")):
+        small(missing="ffill").fit(DAYS.assign(rain=np.nan), target="rain")
+
+
+def test_fixed_context_that_is_too_long() -> None:
+    message = (
+        "the series - 200 rows; horizon 6 with context 190 needs at least 190 + 3 * 6 = 208 - the largest workable"
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        small(context=190).fit(Y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "horizon - must be a whole number from 1 to 10000, got 0 - give another"),
+        ({"horizon": 2.5}, "horizon - must be a whole number from 1 to 10000, got 2.5 - give another"),
+        ({"horizon": 10_001}, "horizon - must be a whole number from 1 to 10000, got 10001 - give another"),
+        ({"level": 100}, "level - 100, expected percent between 0 and 100 - give one such as 90, or several"),
+        ({"missing": "drop"}, "missing - 'drop' is no way to treat missing values - choose error, ffill, interpolate"),
+        ({"scaler": "log"}, "scaler - 'log' is no scale - choose standard, robust, none"),
+        ({"subtract": "first"}, "subtract - 'first' can not be taken off - choose last, mean, none"),
+        ({"context": "long"}, "context - 'long', expected a whole number of steps from 1, or auto - give one"),
+        ({"season": 0}, "season - 0, expected a whole number of steps from 1, or auto - give one"),
+        ({"segment": 2.0}, "segment - 2.0, expected a whole number of steps from 1, or auto - give one"),
+        ({"context": 24, "segment": 5}, "segment - 5 does not divide the context, 24 - choose one that does"),
+        ({"val_fraction": 1.5}, "val_fraction - 1.5, expected a part from 0 to 1 - give one such as 0.15"),
+        ({"test_fraction": -0.1}, "test_fraction - -0.1, expected a part from 0 to 1 - give one such as 0.15"),
+        ({"past": [1]}, "past - [1], expected names of columns - give texts"),
+        ({"batch_size": 0}, "batch_size is 0, expected a whole number from 1"),
+        ({"device": "cuda:99"}, "device 'cuda:99'"),
+    ],
+)
+def test_parameters(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        small(**options).fit(Y)
+
+
+def test_a_target_that_is_an_input_too() -> None:
+    with pytest.raises(OptionError, match="future - 'rain' is the target; it cannot be a future covariate"):
+        small(future=["rain"]).fit(DAYS, target="rain")
+
+
+# ---------------------------------------------------------------------- after fitting
+
+
+def test_before_fit(tmp_path: Path) -> None:
+    for call in (lambda f: f.predict(), lambda f: f.backtest(), lambda f: f.report(), lambda f: f.save(tmp_path / "x")):
+        with pytest.raises(NotFittedError, match=r"Forecaster - is not fitted yet - call fit\(\) first"):
+            call(small())
+
+
+def test_future_values_that_are_not_there(fitted: Forecaster) -> None:
+    ahead = pandas.DataFrame({"day": pandas.date_range("2020-07-19", periods=6), "wind": 1.0})
+    assert len(fitted.predict(future=ahead)) == 6
+    assert len(fitted.predict(future=ahead.iloc[:3], horizon=3)) == 3
+    start = "future column 'wind' - it is needed for 6 steps after 2020-07-18; got "
+    for given, known in ((None, 0), (ahead.iloc[:4], 4), (ahead.assign(day=ahead.day + pandas.Timedelta("2D")), 4)):
+        with pytest.raises(DataError, match=re.escape(f"{start}{known} - pass them in a table with future=")):
+            fitted.predict(future=given)
+    with pytest.raises(DataError, match="future - the column 'wind' is not in the table of future values, its columns"):
+        fitted.predict(future=ahead[["day"]])
+
+
+def test_other_columns_than_in_fit(fitted: Forecaster) -> None:
+    message = "data - the model was fitted on 2 columns (wind, rain); the data has 1 of them (missing: wind) - add them"
+    with pytest.raises(DataError, match=re.escape(message)):
+        fitted.predict(DAYS.drop(columns="wind"))
+    with pytest.raises(DataError, match="data - the model was fitted on 1 targets; the data has 2 - give as many"):
+        small().fit(Y).predict(np.stack([Y, Y], 1))
+
+
+def test_rows_that_do_not_go_on(fitted: Forecaster) -> None:
+    later = DAYS.assign(day=DAYS.day + pandas.Timedelta("205D"))
+    message = (
+        "the series - 5 days are missing between 2020-07-18, where the model's rows end, and 2020-07-24 - give the"
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        fitted.predict(later.iloc[:3])
+    with pytest.raises(DataError, match=re.escape("the series - 3 rows, a forecast needs the")):
+        fitted.predict(DAYS.iloc[:3])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: f.predict(horizon=7), "horizon - 7, the model was fitted for 6 steps - fit it with horizon=7"),
+        (lambda f: f.predict(level=80), "level - 80, the model was fitted for 90 - fit it with level=80"),
+        (lambda f: f.backtest(windows=0), "backtest - windows is 0, expected a whole number from 1 - give another"),
+        (lambda f: f.backtest(step=1.5), "backtest - step is 1.5, expected a whole number from 1 - give another"),
+    ],
+)
+def test_calls(fitted: Forecaster, call: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        call(fitted)
+
+
+def test_too_little_to_measure(fitted: Forecaster) -> None:
+    with pytest.raises(DataError, match=r"data - the longest series has 10 rows; context .* and horizon 6 need"):
+        fitted.evaluate(DAYS.iloc[:10])
+
+
+def test_a_loaded_model_has_no_data(fitted: Forecaster, tmp_path: Path) -> None:
+    again = load(fitted.save(tmp_path / "run"))
+    for call, todo in ((again.backtest, "pass data="), (again.report, "make it where the model is fitted")):
+        with pytest.raises(DataError, match=f"a model that was loaded has no data - {todo}"):
+            call()
+    (tmp_path / "run" / "preprocess.json").write_text("{}")
+    with pytest.raises(ModelError, match="is damaged"):
+        load(tmp_path / "run")
+
+
+def test_a_report_that_can_not_be_written(fitted: Forecaster, tmp_path: Path) -> None:
+    with pytest.raises(
+        OutputError, match=r"r\.html - can not be written: No such file or directory - name another file"
+    ):
+        fitted.report(tmp_path / "no" / "r.html")
+
+
+def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "narwhals", None)
+    with pytest.raises(MissingExtraError, match=r'narwhals is not installed, .* pip install "carrousel\[fit\]"'):
+        small().fit(Y)
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    from carrousel.data.files import read_table
+
+    with pytest.raises(MissingExtraError, match=r'pandas is not installed, .* pip install "carrousel\[fit\]"'):
+        read_table("rain.csv")
