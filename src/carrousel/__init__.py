@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from carrousel.cell import Cell, cell
 
 if TYPE_CHECKING:
-    from carrousel import cells, errors, functions
+    from carrousel import cells, errors, exchange, functions
     from carrousel.models import Classifier, Forecaster, Generator, load
     from carrousel.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Population, Recurrent, RNNCell, convert
 
@@ -37,7 +37,7 @@ __all__ = [
     "load",
 ]
 
-_MODULES = ("cells", "errors", "functions", "nn", "transforms")
+_MODULES = ("cells", "errors", "exchange", "functions", "nn", "transforms")
 _LAYERS = ("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent", "convert")
 _ESTIMATORS = ("Classifier", "Forecaster", "Generator", "load")
 

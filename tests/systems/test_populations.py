@@ -297,3 +297,15 @@ def test_cells_are_added_when_the_error_stops_falling() -> None:
     grown.replace(0, 99)
     assert not grown.is_grown[0]
     assert (net.part(grown.w, "output")[0] == 0).all()
+
+
+def test_fixed_biases_stay() -> None:
+    nets = ThroughTime(network(fixed=("o",)), range(NETS), 1.0, dtype=DOUBLE)
+    before = nets.w.clone()
+    nets.learn(drawn())
+    changed = nets.network.part((nets.w != before).double(), "b")
+    free = ThroughTime(network(), range(NETS), 1.0, dtype=DOUBLE)
+    free.learn(drawn())
+    apart = nets.network.part((nets.w != free.w).double(), "b")
+    assert torch.equal(apart, 1 - changed)  # the others change as they would
+    assert int(apart.sum()) == NETS * 2  # two blocks, an output gate each

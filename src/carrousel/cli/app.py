@@ -1,5 +1,8 @@
 """The command line itself: its name, its version, and how it says what went wrong."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +42,9 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; of processes that train together only the first one says something."""
+    if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK")):
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")
     app()
 
 

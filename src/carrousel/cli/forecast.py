@@ -47,6 +47,9 @@ def forecast(
     seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
     threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes that train together, each with its batch.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, under torchrun.")] = 1,
+    tensorboard: Annotated[Path | None, typer.Option(help="A folder for TensorBoard's files.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
     ] = None,
@@ -69,6 +72,7 @@ def forecast(
         missing=missing, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,
         device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
     )  # fmt: skip
+    forecaster.devices, forecaster.num_nodes, forecaster.tensorboard = devices, nodes, tensorboard
     table = read_table(data)
     ahead = None if future_data is None else read_table(future_data)
     unfinished = folder.with_name(f"{folder.name}.unfinished")

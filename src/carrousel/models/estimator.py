@@ -47,8 +47,11 @@ class Estimator(BaseEstimator):
     history_: History
     metrics_: dict[str, Any]
 
-    #: Parameters of Training that only the command line sets.
-    _more: Mapping[str, Any] = {}
+    #: Processes that train together, on each of so many machines: where it is trained, not what, so no parameters.
+    devices: int = 1
+    num_nodes: int = 1
+    #: A folder for TensorBoard's event files.
+    tensorboard: Path | None = None
 
     def _training(self) -> Training:
         """How the network is trained."""
@@ -56,7 +59,13 @@ class Estimator(BaseEstimator):
         batch = self.batch_size
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise OptionError(f"{type(self).__name__} - batch_size is {batch!r}, expected a whole number from 1")
-        return Training(**{name: getattr(self, name) for name in names}, **self._more)
+        where = ("devices", "num_nodes", "tensorboard")
+        return Training(**{name: getattr(self, name) for name in (*names, *where)})
+
+    @property
+    def _batch_of_all(self) -> int:
+        """Rows of a batch over all processes: each has `batch_size` of them."""
+        return self.batch_size * self.devices * self.num_nodes
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "net_"):

@@ -50,6 +50,7 @@ class Network:
         symbols: whether the input is the number of a symbol: one-hot units, of which nothing is multiplied.
         scale: weights are drawn from [-scale, scale].
         start: gate -> the biases that its units start with, one for each block.
+        fixed: gates whose biases do not learn.
     """
 
     cell: Cell
@@ -64,6 +65,7 @@ class Network:
     symbols: bool = False
     scale: float = 0.1
     start: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
 
     @cached_property
     def layout(self) -> Layout:
@@ -107,6 +109,15 @@ class Network:
         groups = {group.name: self.part(numbers, group.name) for group in self.cell.groups if group.name in self.places}
         kernel = self.layout.kernel_parameters(groups)
         return {name: torch.where(stack[0] > 0, stack[0] - 1, self.weights).long() for name, stack in kernel.items()}
+
+    def learning(self, nets: int) -> Tensor | None:
+        """Return 1 for weights that change and 0 for those that do not, (net, weight); None if all do."""
+        if not self.fixed:
+            return None
+        learns = torch.ones(nets, self.weights)
+        for gate in self.fixed:
+            self.part(learns, "b")[:, self._bias_of(gate)] = 0
+        return learns
 
     def draw(self, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
         """Draw the weights of one net.

@@ -28,7 +28,7 @@ class Rows:
         seeded(seeds)
         self.network = network
         self.w = torch.stack([network.draw(torch.Generator().manual_seed(seed), dtype) for seed in seeds])
-        self.learns: Tensor | None = None
+        self.learns = network.learning(len(seeds))
 
     def __len__(self) -> int:
         return len(self.w)

@@ -33,6 +33,12 @@ READINGS: dict[str, Any] = {
         "full gradient; g and h in the ranges that the caption of Table 10 gives; all output gates start at -1; "
         "weights change at every step",
     ),
+    "biases fixed": (
+        {"full_gradient": True, "h_range": 2, "fixed": ("o",)},
+        lambda block: -float(block),
+        "full gradient; g and h in [-2, 2]; the biases of the output gates, -1, -2, -3(, -4), do not learn; weights "
+        "change at every step",
+    ),
 }
 
 

@@ -39,6 +39,7 @@ def lstm(
     full_gradient: bool = False,
     every_step: bool = False,
     recurrent: bool = True,
+    fixed: tuple[str, ...] = (),
 ) -> Callable[[Sequence[int]], Nets]:
     """Return what starts LSTMs of the paper, seeds -> networks.
 
@@ -61,6 +62,7 @@ def lstm(
         full_gradient: the gradient through time as it is; else truncated, as appendix A.1 says.
         every_step: weights change at every step, else at the end of each sequence; where the error is at the end only,
             that is the same.
+        fixed: gates whose biases keep their first values.
         recurrent: whether hidden units receive the last activations of cells and gates, as wiring F of Table 10 says.
     """
     cell = lstm_1997.fully_wired(g_range, h_range) if recurrent else inputs_alone(g_range, h_range)
@@ -77,6 +79,7 @@ def lstm(
         symbols=symbols,
         scale=scale,
         start={gate: tuple(biases) for gate, biases in start.items() if biases},
+        fixed=fixed,
     )
     if every_step:
         return lambda seeds: RealTime(network, seeds, factor * rate)

@@ -118,7 +118,7 @@ def fit_panel(
         torch.manual_seed(training.seed)
         net = build(forecaster, plan, panel)
     net.begin_at(linear.weights, linear.residuals(learned, net.quantiles))
-    batches = _Drawn(learned, _batch_size(forecaster.batch_size, learned), training.seed)
+    batches = _Drawn(learned, _batch_size(forecaster._batch_of_all, learned), training.seed)
     validation = None if held is None else InOrder(held, 1024)
     history = fit(net, _losses, batches, validation, training, folder=folder, resume=resume)
     levels = check_levels(forecaster.level)
