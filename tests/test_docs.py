@@ -27,11 +27,11 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_readme_examples_run(number: int, tmp_path: Path) -> None:
     example = tmp_path / "example.py"
     example.write_text(blocks("README.md", "python")[number], encoding="utf-8")
-    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,7 +1,7 @@
 """The command line itself: its name, its version, and how it says what went wrong."""
 
 import os
-import sys
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,9 +43,13 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; of processes that train together only the first one says something."""
-    if any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK")):
-        sys.stdout = sys.stderr = Path(os.devnull).open("w")
-    app()
+    is_first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
+    with ExitStack() as stack:
+        if not is_first:
+            nowhere = stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(redirect_stdout(nowhere))
+            stack.enter_context(redirect_stderr(nowhere))
+        app()
 
 
 def _print_version(wanted: bool) -> None:
