@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 
 from benchmarks import bars, machine, tables
-from benchmarks.measurements import Disagreement, Growth, Report, Roofs, Timing
+from benchmarks.measurements import Disagreement, Growth, Latency, Report, Roofs, Timing
 from benchmarks.plan import Plan
 
-PARTS = ("peak", "lstm", "cells", "lengths", "population", "compile", "overhead", "memory", "trials")
+PARTS = ("peak", "lstm", "cells", "lengths", "population", "compile", "overhead", "steps", "memory", "trials")
 _RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -79,8 +79,8 @@ def _measured(parts: tuple[str, ...], plan: Plan, path: Path, console: Console) 
     return report
 
 
-def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Roofs | Disagreement]:
-    from benchmarks import cells, first_call, lengths, lstm, memory, overhead, peak, population, trials
+def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Latency | Roofs | Disagreement]:
+    from benchmarks import cells, first_call, lengths, lstm, memory, overhead, peak, population, steps_latency, trials
 
     programs: dict[str, Callable[[Plan], Any]] = {
         "lstm": lstm.measure,
@@ -89,6 +89,7 @@ def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Roofs | D
         "population": population.measure,
         "compile": first_call.measure,
         "overhead": overhead.measure,
+        "steps": steps_latency.measure,
         "memory": memory.measure,
         "trials": trials.measure,
     }
@@ -98,13 +99,15 @@ def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Roofs | D
         yield from programs[part](plan)
 
 
-def _keep(report: Report, found: Timing | Growth | Roofs | Disagreement) -> None:
+def _keep(report: Report, found: Timing | Growth | Latency | Roofs | Disagreement) -> None:
     if isinstance(found, Roofs):
         report.roofs = found
     elif isinstance(found, Disagreement):
         report.wrong.append(found.what)
     elif isinstance(found, Growth):
         report.growths.append(found)
+    elif isinstance(found, Latency):
+        report.latencies.append(found)
     else:
         report.timings.append(found)
 
@@ -116,7 +119,7 @@ def _skipped(parts: tuple[str, ...], plan: Plan) -> list[str]:
     if "cells" in parts and not (plan.jax and loops.jax_available()):
         reason = "is not installed" if plan.jax else "was left out (--no-jax)"
         lines.append(f"the JAX scan: jax {reason}")
-    if {"lstm", "cells"} & set(parts) and not onnx_runtime.available():
+    if {"lstm", "cells", "steps"} & set(parts) and not onnx_runtime.available():
         lines.append("ONNX Runtime: onnx or onnxruntime is not installed")
     return lines
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Disagreement", "Growth", "Report", "Roofs", "Shape", "Times", "Timing", "Transfer"]
+__all__ = ["Disagreement", "Growth", "Latency", "Report", "Roofs", "Shape", "Times", "Timing", "Transfer"]
 
 #: Changes when a file of an older version can no longer be read.
 FORMAT = 1
@@ -123,6 +123,18 @@ class Growth:
         return sum(late) / len(late) - sum(early) / len(early)
 
 
+@dataclass(frozen=True)
+class Latency:
+    """Seconds that half, 99 % and 99.9 % of many single steps do not exceed."""
+
+    side: str
+    shape: Shape
+    p50: float
+    p99: float
+    p999: float
+    steps: int
+
+
 @dataclass
 class Report:
     """Everything one run measured, and where."""
@@ -130,6 +142,7 @@ class Report:
     environment: dict[str, Any] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
     growths: list[Growth] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
     roofs: Roofs | None = None
     skipped: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -148,6 +161,7 @@ class Report:
         self.environment = {**(self.environment or other.environment), "taken_by_others": taken}
         self.timings += other.timings
         self.growths += other.growths
+        self.latencies += other.latencies
         self.roofs = self.roofs or other.roofs
         self.skipped += [line for line in other.skipped if line not in self.skipped]
         self.wrong += other.wrong
@@ -172,6 +186,7 @@ class Report:
                 for timing in content["timings"]
             ],
             [Growth(g["side"], g["mode"], tuple(g["calls"]), tuple(g["megabytes"])) for g in content["growths"]],
+            [Latency(**{**t, "shape": Shape(**t["shape"])}) for t in content.get("latencies", [])],
             roofs and Roofs(roofs["lanes"], roofs["fma"], tuple(Transfer(**t) for t in roofs["read"])),
             content["skipped"],
             content["wrong"],

@@ -33,6 +33,8 @@ def print_report(report: Report, console: Console) -> None:
             console.print(_comparison(title, timings, _OURS.get(part, "carrousel")))
     if report.find(part="cells", side="carrousel"):
         console.print(_per_gate(report))
+    if report.latencies:
+        console.print(_latency(report))
     if report.growths:
         console.print(_growth(report))
     if report.roofs:
@@ -108,6 +110,21 @@ def _per_gate(report: Report) -> Table:
                 geometric_mean(by_flop[cell].values()),
             ]
             table.add_row(cell, mode, str(timing.gates), str(timing.products), *(f"{n:.2f}" for n in numbers))
+    return table
+
+
+def _latency(report: Report) -> Table:
+    """Microseconds of single steps."""
+    sides = list(dict.fromkeys(found.side for found in report.latencies))
+    table = _table("Single steps of the plain LSTM: p50 / p99 / p99.9, us", "batch x steps x inputs x hidden", *sides)
+    by_place = {(found.shape, found.side): found for found in report.latencies}
+    for shape in dict.fromkeys(found.shape for found in report.latencies):
+        cells = []
+        for side in sides:
+            found = by_place.get((shape, side))
+            values = (found.p50, found.p99, found.p999) if found else ()
+            cells.append(" / ".join(f"{1e6 * value:.3g}" for value in values))
+        table.add_row(str(shape), *cells)
     return table
 
 

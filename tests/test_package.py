@@ -67,5 +67,5 @@ print(carrousel.cells.get("gru").adjoint)
 def test_demo_without_matplotlib_names_the_extra(installed: Path, tmp_path: Path) -> None:
     done = subprocess.run([installed / "carrousel", "demo"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert 'pip install "carrousel[plot]"' in done.stderr
+    assert 'pip install "carrousel[fit]"' in done.stderr
     assert "Traceback" not in done.stderr

@@ -21,6 +21,7 @@ __all__ = [
     "Cell",
     "cells",
     "functions",
+    "exchange",
     "errors",
     "Recurrent",
     "LSTM",

@@ -45,7 +45,7 @@ def run(out: Path, *options: str) -> subprocess.CompletedProcess:
 
 
 def test_every_side_of_every_part_is_in_the_json(tmp_path: Path) -> None:
-    parts = ("peak", "lstm", "cells", "lengths", "population", "overhead", "trials")
+    parts = ("peak", "lstm", "cells", "lengths", "population", "overhead", "steps", "trials")
     done = run(tmp_path, *parts, "--wide", "--cell", "gru", "--cell", "slstm", "--no-jax")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped: the JAX scan: jax was left out" in done.stdout

@@ -31,7 +31,7 @@ from carrousel.errors import (
 from carrousel.exchange import to_c
 from carrousel.exchange.to_c_parts import parts_of, quantised, rounded, run
 from carrousel.functions import sigmoid, tanh
-from carrousel.models.text_net import TextNet
+from carrousel.models.generation.net import TextNet
 from definitions import RULES, TRANSFORMED, cell_of_rule, legal_cells
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")

@@ -19,6 +19,7 @@ from carrousel.errors import (
 from carrousel.functions import sigmoid, tanh
 from carrousel.nn import init
 from carrousel.transforms import zoneout
+from nn.step_messages import STEP_MESSAGES
 
 X = torch.ones(5, 2, 3)
 H = torch.zeros(1, 2, 4)
@@ -444,6 +445,7 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         "LSTMCell: Input batch size 2 doesn't match hidden0 batch size 3 - one state per row of the batch",
         lambda: step()(X[0], (torch.zeros(3, 4), H[0])),
     ),
+    *STEP_MESSAGES,
     # ------------------------------------------------------------------ populations
     (
         OptionError,

@@ -3,11 +3,12 @@
 from carrousel.cli import look, papers  # noqa: F401  # their commands enter the app as they are defined
 from carrousel.cli.app import app, main
 from carrousel.cli.classify import classify
+from carrousel.cli.export import export
 from carrousel.cli.forecast import forecast
 from carrousel.cli.generate import generate
 from carrousel.cli.runs import evaluate, info, predict, tune
 
 __all__ = ["app", "main"]
 
-for command in (forecast, classify, generate, predict, evaluate, tune, info):
+for command in (forecast, classify, generate, predict, evaluate, tune, info, export):
     app.command()(command)

@@ -14,7 +14,7 @@ from carrousel.cli.app import INTERRUPTED
 from carrousel.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from carrousel.models.classifier import Classifier
+    from carrousel.models.classification.classifier import Classifier
 
 __all__ = ["classify", "say_scores"]
 
@@ -41,7 +41,7 @@ def classify(
     val_fraction: Annotated[float, typer.Option(help="Part of each class that is held out.")] = 0.1,
     refit: Annotated[
         bool | None,
-        typer.Option(help="Then train anew on what was held out too.", show_default="up to 1,000 sequences"),
+        typer.Option(help="Then train anew on what was held out too.", show_default="up to 2,000 sequences"),
     ] = None,
     epochs: Annotated[str, typer.Option(help="At most so many; auto: about 1,000 updates.")] = "auto",
     max_seconds: Annotated[float, typer.Option(help="Stop training after so many seconds.")] = 60.0,
@@ -51,6 +51,9 @@ def classify(
     seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
     threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes that train together, each with its batch.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, under torchrun.")] = 1,
+    tensorboard: Annotated[Path | None, typer.Option(help="A folder for TensorBoard's files.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
     ] = None,
@@ -63,7 +66,7 @@ def classify(
     """Learn which class sequences belong to, and measure how well."""
     from carrousel.data.audio import Audio
     from carrousel.models import folder as runs
-    from carrousel.models.classifier import Classifier
+    from carrousel.models.classification.classifier import Classifier
 
     folder = out or Path("carrousel-runs") / clock.strftime(f"{train.stem or 'classify'}-%Y%m%d-%H%M%S")
     runs.check_free(folder, force)
@@ -74,6 +77,7 @@ def classify(
         lr=lr, batch_size=batch, epochs=_epochs(epochs), patience=patience,
         max_seconds=max_seconds, device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
     )  # fmt: skip
+    classifier.devices, classifier.num_nodes, classifier.tensorboard = devices, nodes, tensorboard
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     classifier.fit(
         train, label=label, id=id, time=time, channels=channels, audio=Audio(labels=labels_from), test=test,
@@ -99,7 +103,7 @@ def _epochs(text: str) -> Any:
 
 def _say(classifier: "Classifier", folder: Path, report: bool) -> None:
     """Print what was understood, the results, and where they are."""
-    from carrousel.models.classify_page import trained
+    from carrousel.models.classification.page import trained
 
     for line in classifier.understood():
         typer.echo(line)
@@ -134,7 +138,7 @@ def say_scores(scores: dict[str, Any], is_whole: bool = True) -> None:
             for row in scores["per_class"]
         ],
     )
-    worst = [f"{true} called {said}, {times:,} times" for true, said, times in confusions(scores)]
+    worst = [f"{true} called {said} ({times:,})" for true, said, times in confusions(scores)]
     typer.echo(f"\nConfused most: {'; '.join(worst) or 'nothing'}")
 
 

@@ -145,7 +145,9 @@ def _forecaster(estimator: Any) -> _Written:
         "calendar": (whole, 2 * len(estimator.plan_.cycles)),
         "static": (panel.static.shape[1] + (targets if targets > 1 else 0),),
     }
-    unread = {name for name, size in sizes.items() if 0 in size} | ({"measured"} if not net.has_mask else set())
+    unread = {"level"} | {
+        name for name, size in sizes.items() if 0 in size or (name == "measured" and not net.has_mask)
+    }
 
     class Windows(nn.Module):
         """The net with what it reads side by side; what no window has is left out."""

@@ -13,7 +13,7 @@ from carrousel.cli.app import INTERRUPTED
 from carrousel.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from carrousel.models.generator import Generator
+    from carrousel.models.generation.generator import Generator
 
 __all__ = ["generate", "write"]
 
@@ -28,7 +28,7 @@ def generate(
     top_k: Annotated[int, typer.Option(help="Only the k likeliest can come; 0 for all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Only the likeliest of this probability in all.")] = 1.0,
     cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
-    hidden: Annotated[int, typer.Option(help="Hidden units of each layer.")] = 256,
+    hidden: Annotated[int, typer.Option(help="Hidden units of each layer.")] = 384,
     layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
     embed: Annotated[int, typer.Option(help="Features of a character.")] = 64,
     seq: Annotated[int, typer.Option(help="Characters that a gradient flows back over.")] = 64,
@@ -37,11 +37,14 @@ def generate(
     epochs: Annotated[int, typer.Option(help="At most so many.")] = 100,
     max_seconds: Annotated[float, typer.Option(help="Stop training after so many seconds.")] = 120.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better held-out end.")] = 8,
-    lr: Annotated[float, typer.Option(help="The highest learning rate.")] = 5e-3,
-    batch: Annotated[int, typer.Option(help="Streams that are read side by side.")] = 64,
+    lr: Annotated[float, typer.Option(help="The highest learning rate.")] = 4e-3,
+    batch: Annotated[int, typer.Option(help="Streams that are read side by side.")] = 32,
     seed: Annotated[int, typer.Option(help="Of weights, order, dropout, and of what is written.")] = 0,
     threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes that train together, each with its batch.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, under torchrun.")] = 1,
+    tensorboard: Annotated[Path | None, typer.Option(help="A folder for TensorBoard's files.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
     ] = None,
@@ -54,8 +57,8 @@ def generate(
     """Learn to write like a text, and write some."""
     from carrousel.data.text import Vocabulary, read_text
     from carrousel.models import folder as runs
-    from carrousel.models.generator import Generator
-    from carrousel.models.sampling import Sampling
+    from carrousel.models.generation.generator import Generator
+    from carrousel.models.generation.sampling import Sampling
 
     Sampling(temperature, top_k, top_p)  # says now what is wrong with them
     name = Path(text[0]).stem.strip("*") or "text"
@@ -66,6 +69,7 @@ def generate(
         val_fraction=val_fraction, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,
         device=device, seed=seed, verbose=0 if quiet or as_json else 1, threads=threads,
     )  # fmt: skip
+    generator.devices, generator.num_nodes, generator.tensorboard = devices, nodes, tensorboard
     found = read_text(list(text), level, glob)
     Vocabulary.of(found.content).encode(prompt, "prompt")  # says now what will not be known
     unfinished = folder.with_name(f"{folder.name}.unfinished")

@@ -56,7 +56,7 @@ def predict(
         if out is None:
             write(estimator, prompt, length, temperature, top_k, top_p, seed)
         else:
-            _write(out, prompt + estimator.generate(prompt, length, temperature, top_k, top_p, seed=seed))
+            _write(out, estimator.generate(prompt, length, temperature, top_k, top_p, seed=seed))
     elif estimator.kind == "classify":
         if data is None:
             raise OptionError("predict - a classifier needs DATA - carrousel predict RUN DATA")

@@ -73,12 +73,11 @@ class History:
         return text.getvalue()
 
     @classmethod
-    def from_csv(cls, text: str) -> "History":
-        """Return the epochs that `to_csv` wrote."""
+    def from_csv(cls, text: str, stopped: str = "epochs") -> "History":
+        """Return the epochs that `to_csv` wrote, and why they stopped."""
         rows = csv.DictReader(io.StringIO(text))
-        return cls(
-            [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
-        )
+        epochs = [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
+        return cls(epochs, stopped)
 
 
 _WHY = {

@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from carrousel.models.classifier import Classifier
+    from carrousel.models.classification.classifier import Classifier
     from carrousel.models.forecasting.forecaster import Forecaster
-    from carrousel.models.generator import Generator
+    from carrousel.models.generation.generator import Generator
     from carrousel.models.loading import load
 
 __all__ = ["Classifier", "Forecaster", "Generator", "load"]
@@ -14,8 +14,8 @@ __all__ = ["Classifier", "Forecaster", "Generator", "load"]
 
 _PLACES = {
     "Forecaster": "forecasting.forecaster",
-    "Classifier": "classifier",
-    "Generator": "generator",
+    "Classifier": "classification.classifier",
+    "Generator": "generation.generator",
     "load": "loading",
 }
 

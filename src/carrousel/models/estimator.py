@@ -14,12 +14,17 @@ from carrousel.models import folder as runs
 
 try:
     from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError as SklearnsNotFittedError
 except ImportError as error:
     raise MissingExtraError(
         'carrousel - scikit-learn is not installed, the estimators need it - pip install "carrousel[fit]"'
     ) from error
 
 __all__ = ["Estimator"]
+
+
+class _EstimatorNotFittedError(NotFittedError, SklearnsNotFittedError):
+    """The same error for those who catch scikit-learn's."""
 
 
 class Estimator(BaseEstimator):
@@ -69,7 +74,7 @@ class Estimator(BaseEstimator):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "net_"):
-            raise NotFittedError(f"{type(self).__name__} - is not fitted yet - call fit() first")
+            raise _EstimatorNotFittedError(f"{type(self).__name__} - is not fitted yet - call fit() first")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -91,7 +96,13 @@ class Estimator(BaseEstimator):
         self._check_fitted()
         from carrousel import __version__
 
-        config = {"format": runs.FORMAT, "kind": self.kind, "carrousel": __version__, "params": self._saved_params()}
+        config = {
+            "format": runs.FORMAT,
+            "kind": self.kind,
+            "carrousel": __version__,
+            "params": self._saved_params(),
+            "stopped": self.history_.stopped,
+        }
         files = {"history.csv": self.history_.to_csv(), **self._files()}
         run = runs.Run(config, self.net_.state_dict(), self._preprocess(), self.metrics_, files)
         runs.write(Path(folder), run, overwrite)
@@ -121,7 +132,8 @@ class Estimator(BaseEstimator):
         params["cell"] = cell or params["cell"]
         try:
             estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
-            estimator.metrics_, estimator.history_ = dict(run.metrics), History.from_csv(run.files["history.csv"])
+            estimator.metrics_ = dict(run.metrics)
+            estimator.history_ = History.from_csv(run.files["history.csv"], run.config["stopped"])
             estimator._restore(run.preprocess, run.weights)
         except (KeyError, TypeError, IndexError, RuntimeError) as error:
             raise ModelError(f"{folder} - is damaged: {error!r} - train again, or take a copy") from error

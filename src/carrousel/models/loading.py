@@ -23,9 +23,9 @@ def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
     Raises:
         ModelError: it is no run, damaged, or of a newer version.
     """
-    from carrousel.models.classifier import Classifier
+    from carrousel.models.classification.classifier import Classifier
     from carrousel.models.forecasting.forecaster import Forecaster
-    from carrousel.models.generator import Generator
+    from carrousel.models.generation.generator import Generator
 
     kinds: dict[str, type[Estimator]] = {kind.kind: kind for kind in (Forecaster, Classifier, Generator)}
     kind = runs.read(Path(folder)).config["kind"]

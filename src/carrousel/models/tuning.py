@@ -101,7 +101,7 @@ def tune(
     def objective(trial: "Trial") -> float:
         candidate = clone(estimator).set_params(**{name: draw(trial, name) for name, draw in space.items()})
         candidate.fit(data, *(() if y is None else (y,)), **fit)
-        loss = candidate.history_.best.validation
+        loss: float = candidate.history_.best.validation
         if not best or loss < best[0].history_.best.validation:
             best[:] = [candidate]
         return loss

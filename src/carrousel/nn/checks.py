@@ -1,6 +1,5 @@
 """Checks of what a layer is called with; each raises the class of error that torch.nn raises in its place."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,7 +71,6 @@ def check_forget_bias(where: str, value: object) -> None:
         raise OptionTypeError(f"{where} - forget_bias is {value!r}, expected a number - for example 1.0")
 
 
-@functools.cache
 def axes(rows: tuple[str, ...], place: int) -> tuple[str, ...]:
     """Return the names of an input's axes, with time in some place among the rows."""
     return (*rows[:place], "time", *rows[place:], "input")

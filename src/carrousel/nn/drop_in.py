@@ -32,6 +32,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         forget_bias: float | None = None,
         learn_initial_state: bool = False,
         block_size: int = 1,
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         self._become(
@@ -42,6 +43,7 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
             init=init,
             learn_initial_state=learn_initial_state,
             block_size=block_size,
+            recompute=recompute,
         )
         if self._is_own:
             first = next(self.parameters())
@@ -103,7 +105,9 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
 
     def _namesake_does(self, input: object) -> bool:
         """Whether the namesake's forward does a call, mistaken ones among them."""
-        if not self._is_own or self.learn_initial_state or not operator.can_be(self.backend):
+        if not self._is_own or self.learn_initial_state or self.recompute or not operator.can_be(self.backend):
+            return False
+        if isinstance(input, Tensor) and input.is_nested:
             return False
         x = input.data if isinstance(input, PackedSequence) else input
         if self.backend == "torch" or not isinstance(x, Tensor):
@@ -114,11 +118,14 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
 class LSTM(_DropIn, torch.nn.LSTM):
     """Stand in for torch.nn.LSTM, whose arguments, results, weights and errors it has.
 
+    `torch.compile(fullgraph=True)` refuses every subclass of torch.nn.LSTM, GRU and RNN until
+    `torch._dynamo.config.allow_rnn = True` is set; `carrousel.Recurrent` needs nothing.
+
     Args:
         *args, **kwargs: those of torch.nn.LSTM: input_size, hidden_size, num_layers=1, bias=True, batch_first=False,
             dropout=0.0, bidirectional=False, proj_size=0, device=None, dtype=None.
         cell: a Cell with states (h, c), or its registry name ("peephole_lstm"), in place of the plain LSTM.
-        backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
+        backend, init, forget_bias, learn_initial_state, block_size, recompute: as in `carrousel.Recurrent`.
 
     Calling it:
         `output, (h_n, c_n) = lstm(input, hx=None)`, and the keyword arguments of `carrousel.Recurrent`: lengths,
@@ -154,7 +161,7 @@ class GRU(_DropIn, torch.nn.GRU):
     Args:
         *args, **kwargs: those of torch.nn.GRU.
         cell: a Cell with the one state h, or its registry name ("gru_2014"), in place of PyTorch's GRU.
-        backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
+        backend, init, forget_bias, learn_initial_state, block_size, recompute: as in `carrousel.Recurrent`.
 
     Shapes:
         - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence
@@ -184,7 +191,7 @@ class RNN(_DropIn, torch.nn.RNN):
     Args:
         *args, **kwargs: those of torch.nn.RNN, `nonlinearity` ("tanh" or "relu") among them.
         cell: a Cell with the one state h, or its registry name ("irnn").
-        backend, init, forget_bias, learn_initial_state, block_size: as in `carrousel.Recurrent`.
+        backend, init, forget_bias, learn_initial_state, block_size, recompute: as in `carrousel.Recurrent`.
 
     Shapes:
         - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence

@@ -7,22 +7,23 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from carrousel import backends
 from carrousel.cell import Cell
 from carrousel.errors import InputShapeError, InputTypeError
-from carrousel.nn import checks, choice, operator
+from carrousel.nn import checks, choice, jagged, operator, packed
 from carrousel.nn import init as initialisers
 from carrousel.nn.saving import GatesBesideWeights
 from carrousel.nn.sequence import Call, run_layers
+from carrousel.nn.stepping import Stepping
 from carrousel.nn.torch_layout import Layout, parameter_name, suffix
 from carrousel.transforms import projected
 
 __all__ = ["Layers"]
 
 
-class Layers(GatesBesideWeights):
+class Layers(Stepping, GatesBesideWeights):
     """Layers of one cell; the part that `Recurrent`, its namesakes of torch.nn and `Population` share."""
 
     input_size: int
@@ -34,6 +35,7 @@ class Layers(GatesBesideWeights):
     bidirectional: bool
     proj_size: int
     backend: str
+    recompute = False
 
     #: Axes of the input besides time and features.
     _rows: tuple[str, ...] = ("batch",)
@@ -52,6 +54,7 @@ class Layers(GatesBesideWeights):
         forget_bias: float | None = None,
         learn_initial_state: bool = False,
         block_size: int = 1,
+        recompute: bool = False,
     ) -> None:
         """Take the options that torch.nn does not have; sizes and the like are attributes already."""
         where = type(self).__name__
@@ -62,6 +65,7 @@ class Layers(GatesBesideWeights):
         self.init, self.forget_bias = init, forget_bias
         initialisers.get(init or cell.init or "torch")
         self.learn_initial_state = checks.flag(where, "learn_initial_state", learn_initial_state)
+        self.recompute = checks.flag(where, "recompute", recompute)
         self._make_layout()
         if backend == "torch":
             choice.refuse(where, "torch", self._refusals())
@@ -158,19 +162,14 @@ class Layers(GatesBesideWeights):
     def extra_repr(self) -> str:
         """Show the options that differ from the defaults."""
         shown = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {
-            "proj_size": 0,
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0,
-            "bidirectional": False,
-        }
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False}
+        defaults |= {"dropout": 0, "bidirectional": False}
         shown += [f"{n}={getattr(self, n)}" for n, default in defaults.items() if getattr(self, n) != default]
         return ", ".join([*shown, *self._added_options()])
 
     def _added_options(self) -> list[str]:
-        defaults = {"backend": "auto", "init": None, "forget_bias": None, "learn_initial_state": False, "block_size": 1}
+        defaults: dict[str, Any] = {"backend": "auto", "init": None, "forget_bias": None, "learn_initial_state": False}
+        defaults |= {"block_size": 1, "recompute": False}
         chosen = {n: getattr(self, n) for n, default in defaults.items() if getattr(self, n) != default}
         return [f"{n}={getattr(value, '__name__', repr(value))}" for n, value in chosen.items()]
 
@@ -190,7 +189,10 @@ class Layers(GatesBesideWeights):
         if isinstance(input, PackedSequence):
             if lengths is not None:
                 raise InputShapeError(f"{self._where}: a PackedSequence has its lengths inside - leave lengths= out")
-            return self._forward_packed(input, hx, resets, return_trace, step_inputs)
+            return packed.run(self, input, hx, resets, return_trace, step_inputs)
+        if isinstance(input, Tensor) and input.is_nested:
+            others = {"lengths": lengths, "resets": resets, "return_trace": return_trace, "step_inputs": step_inputs}
+            return jagged.run(self, input, hx, others)
         if not isinstance(input, Tensor):
             raise InputTypeError(
                 f"{self._where}: input is a {type(input).__name__}, expected a tensor or a PackedSequence - "
@@ -308,7 +310,7 @@ class Layers(GatesBesideWeights):
     def _refusals(self, call: Call | None = None) -> list[str]:
         """Why torch's operator can not do a call (None: any call)."""
         mode = operator.mode_of(self.cell)
-        reasons = []
+        reasons = ["recompute=True"] if self.recompute else []
         if mode is None:
             reasons.append(f"the cell {self.cell.name}")
         if self._nets:
@@ -338,8 +340,9 @@ class Layers(GatesBesideWeights):
             choice.warn_once(f"{self._where}: {', '.join(reasons)} on a GPU runs step by step (backend 'eager')")
         return backends.REFERENCE if reasons else "torch"
 
-    def _run(self, call: Call) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
-        backend = self._backend_of(call)
+    def _run(self, call: Call, training: bool | None = None) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
+        """Run all layers; `training` in place of the module's own says whether dropout is on."""
+        backend, training = self._backend_of(call), self.training if training is None else training
         if backend == "torch":
             every = [call.fresh(k, *call.x.shape[1:-1]) for k in range(self._depth)] if call.states is None else ()
             states = call.states or tuple(map(torch.stack, zip(*every, strict=True)))
@@ -351,7 +354,7 @@ class Layers(GatesBesideWeights):
                 bias=self.bias,
                 num_layers=self.num_layers,
                 dropout=self.dropout,
-                training=self.training,
+                training=training,
                 bidirectional=self.bidirectional,
                 lengths=call.lengths,
             )
@@ -363,38 +366,6 @@ class Layers(GatesBesideWeights):
             backend=backend,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
-            between=self.dropout if self.training else 0.0,
+            between=self.dropout if training else 0.0,
+            recompute=self.recompute,
         )
-
-    # ------------------------------------------------------------------ packed sequences
-
-    def _forward_packed(
-        self, packed: PackedSequence, hx: Any, resets: Any, return_trace: Sequence[str], step_inputs: Any
-    ) -> Any:
-        """Pad, run with lengths, pack again: the packed order is that of the input."""
-        if self._nets:
-            raise InputShapeError(
-                f"{self._where}: a PackedSequence has no net axis - pass a padded tensor and lengths="
-            )
-        if resets is not None or return_trace or step_inputs:
-            raise InputShapeError(
-                f"{self._where}: resets=, return_trace= and step_inputs= have no packed form - "
-                "pass a padded tensor and lengths="
-            )
-        if packed.data.dim() != 2:
-            raise InputShapeError(
-                f"{self._where}: packed input has {packed.data.dim()} axes, expected 2 = (step, input); "
-                f"got data of shape {tuple(packed.data.shape)} - pack a tensor (time, batch, input)"
-            )
-        checks.check_input(self._where, packed.data, ("step", "input"), self.input_size, self._dtype)
-        x, lengths = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))
-        given = None if hx is None else self._given(hx, x, unbatched=False)
-        call = self._call(x, given, lengths.to(x.device), None, (), self._step_inputs({}, x))
-        order, back = packed.sorted_indices, packed.unsorted_indices
-        if order is not None and call.states is not None:
-            call = call._replace(states=tuple(s.index_select(1, order) for s in call.states))
-        output, states, _ = self._run(call)
-        if back is not None:
-            states = tuple(s.index_select(1, back) for s in states)
-        data = pack_padded_sequence(output, lengths).data
-        return PackedSequence(data, packed.batch_sizes, order, back), self._states_back(states, False)

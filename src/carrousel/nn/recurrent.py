@@ -39,13 +39,17 @@ class Recurrent(Layers):
         forget_bias: the forget gate's bias at the start.
         learn_initial_state: whether the initial states are parameters, `initial_<state>`.
         block_size: memory cells that share the cell's shared gates (1997).
+        recompute: whether the backward runs a layer's forward once more instead of keeping what happened inside it:
+            less memory, more time.
 
     Calling it:
         `output, state = layer(input, hx=None, *, lengths=None, resets=None, return_trace=(), step_inputs=None)`, with
         one more result, a dict, if `return_trace` names quantities.
+        One step at a time: `layer.step(x, state)`, or `layer.stream()`, which keeps the state.
 
     Shapes:
-        - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence
+        - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), a
+            PackedSequence, or a jagged nested tensor (batch, time, input)
         - hx: a tuple of one (layers * directions, batch, size) per state in the order of the signature, a bare tensor
           if there is one state; a shared gate's state has one value per block
         - lengths: (batch,) steps that count; later steps give output 0 and hold the state; 0 is allowed
@@ -92,6 +96,7 @@ class Recurrent(Layers):
         forget_bias: float | None = None,
         learn_initial_state: bool = False,
         block_size: int = 1,
+        recompute: bool = False,
     ) -> None:
         Module.__init__(self)
         where = type(self).__name__
@@ -111,7 +116,7 @@ class Recurrent(Layers):
         if dropout and self.num_layers == 1:
             warnings.warn(f"{where}: dropout={dropout} works between layers, but num_layers=1", stacklevel=2)
         self.dropout = float(dropout)
-        self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size)
+        self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size, recompute)
         self._register(device, dtype)
         self.reset_parameters()
 

@@ -1,14 +1,17 @@
 """All layers and directions of a call, one sequence kernel after the other."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout
+from torch.utils.checkpoint import checkpoint
 
 from carrousel import backends
 from carrousel.backends.rows import EVERY_STEP, Rows, within
+from carrousel.nn.operator import transforms_active
 from carrousel.nn.torch_layout import Layout, suffix
 
 __all__ = ["Call", "run_layers"]
@@ -49,6 +52,7 @@ def run_layers(
     num_layers: int,
     bidirectional: bool,
     between: float,
+    recompute: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
     """Run every layer in every direction through one backend.
 
@@ -60,13 +64,17 @@ def run_layers(
         num_layers: layers.
         bidirectional: whether a second direction walks backwards.
         between: dropout probability between layers, 0 in evaluation.
+        recompute: whether the backward runs each layer's forward once more instead of keeping what happened inside.
 
     Returns:
         The output (time, *rows, direction * size), the final states as in `call.states`, and the traces
         `<name>_l<layer>[_reverse]` -> (time, *rows, size).
     """
     cell = layout.cell
-    kernels, traced = backends.get(backend), [(name, layout.kernel_size(name)) for name in call.traced]
+    traced = [(name, layout.kernel_size(name)) for name in call.traced]
+    run = backends.get(backend).run
+    if recompute and torch.is_grad_enabled() and not transforms_active():  # they differentiate in another way
+        run = functools.partial(checkpoint, run, use_reentrant=False, preserve_rng_state=False)
     x = call.x
     traces: dict[str, Tensor] = {}
     finals: list[tuple[Tensor, ...]] = []
@@ -77,15 +85,13 @@ def run_layers(
         for reverse in (False, True) if bidirectional else (False,):
             states, rows = _start(call, layout, len(finals))
             stacks = layout.kernel_parameters(parameters(layer, reverse))
-            output, after, seen = kernels.run(
-                cell.definition, x, states, stacks, call.step_inputs, rows, reverse, traced
-            )
+            output, after, seen = run(cell.definition, x, states, stacks, call.step_inputs, rows, reverse, traced)
             outputs.append(output)
             finals.append(layout.from_kernel(cell.states, after))
             for name, values in zip(call.traced, layout.from_kernel(call.traced, seen), strict=True):
                 traces[name + suffix(layer, reverse)] = values
         x = torch.cat(outputs, dim=-1) if bidirectional else outputs[0]
-    if len(finals) == 1 and len(x):  # without steps they are the states that were given
+    if len(finals) == 1 and x.shape[0]:  # without steps they are the states that were given
         return x, tuple([state.unsqueeze(0) for state in finals[0]]), traces
     return x, tuple(map(torch.stack, zip(*finals, strict=True))), traces
 

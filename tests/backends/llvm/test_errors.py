@@ -51,11 +51,11 @@ def test_what_it_can_not_do(reason: str) -> None:
 
 def test_a_function_without_a_vector_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llvm, "NAMES", ("sigmoid",))
-    llvm._unknown_functions.cache_clear()
+    llvm._unknown.clear()
     try:
         assert llvm.refusals(carrousel.cells.get("lstm").definition, X, ()) == ["the function tanh"]
     finally:
-        llvm._unknown_functions.cache_clear()
+        llvm._unknown.clear()
 
 
 # ---------------------------------------------------------------------- tensors that do not fit together

@@ -6,7 +6,6 @@ equations, evaluated on the tile's registers), `scan` (the walk over time), `gra
 `target` and `kernel` turn the text into machine code, `call` and `operator` bring tensors to it.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -17,13 +16,14 @@ from carrousel.backends.llvm.elementary import NAMES
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
 from carrousel.backends.llvm.nets import gather, spread, suits
 from carrousel.backends.llvm.plan import lanes_for
+from carrousel.backends.llvm.step import Step
 from carrousel.backends.llvm.target import host
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import Definition
 from carrousel.errors import UnknownNameError
 from carrousel.functions import Function
 
-__all__ = ["compile_kernel", "refusals", "run", "source"]
+__all__ = ["Step", "compile_kernel", "refusals", "run", "source"]
 
 #: What kernels compute in; half precision is computed in float32.
 _DTYPES = {
@@ -84,16 +84,28 @@ def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[s
         reasons.append("transforms of torch.func")
     if torch.autograd.forward_ad._current_level >= 0:
         reasons.append("forward differentiation")
-    if torch.jit.is_tracing() or torch.compiler.is_exporting():  # what leaves Python has torch's own operators only
-        reasons.append("exports")
+    if torch.jit.is_tracing() or (torch.compiler.is_exporting() and not _is_dynamic(x)):
+        reasons.append("exports")  # they have torch's own operators only, one after the other
     return reasons
 
 
-@functools.cache
+def _is_dynamic(x: Tensor) -> bool:
+    """Whether an axis of an exported input has no fixed length: what is written step by step can not have it."""
+    return any(isinstance(length, torch.SymInt) for length in x.shape)
+
+
+_unknown: dict[Definition, tuple[str, ...]] = {}
+
+
 def _unknown_functions(definition: Definition) -> tuple[str, ...]:
     """Functions of a cell that `elementary` has no vector form of."""
-    used = [value for value in definition.constants.values() if isinstance(value, Function) and not value.is_reduction]
-    return tuple(f"the function {function.name}" for function in used if function.name not in NAMES)
+    if definition not in _unknown:
+        used = [v for v in definition.constants.values() if isinstance(v, Function) and not v.is_reduction]
+        _unknown[definition] = tuple(f"the function {f.name}" for f in used if f.name not in NAMES)
+    return _unknown[definition]
+
+
+_unknown_functions._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as `operator.register`
 
 
 def _is_converted(compute: torch.dtype, tensors: Sequence[Tensor]) -> bool:

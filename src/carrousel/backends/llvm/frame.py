@@ -113,6 +113,12 @@ class Frame:
         start = code.div(code.mul(total, thread), threads)
         return start, code.div(code.mul(total, code.add(thread, 1)), threads)
 
+    def share_of_panels(self, code: Code, size: str, sums: int, thread: Value, threads: Value) -> tuple[Value, Value]:
+        """The panels of a size that are a thread's: where a tile spans several, no tile is cut."""
+        together = self.panels_at_once(size, sums)
+        start, stop = self.share(code, code.div(self.panels(code, size), together), thread, threads)
+        return code.mul(start, together), code.mul(stop, together)
+
     def is_argument(self, code: Code, name: str, sign: str, value: int) -> Value:
         """Compare an argument with a number."""
         return code.compare(self.word(code, name), sign, value)

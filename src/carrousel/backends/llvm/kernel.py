@@ -76,7 +76,7 @@ class Kernel:
 
 
 #: Modules of this package that call kernels; the others write them.
-_CALLERS = ("__init__", "call", "operator", "plan", "signature", "threads")
+_CALLERS = ("__init__", "again", "call", "operator", "plan", "signature", "step", "threads")
 
 
 def _hash() -> str:

@@ -26,7 +26,7 @@ _SIZES = (
     *(kind[size] for kind in (UNITS, WIDTH, PANELS) for size in (INPUT, HIDDEN, OUTPUT)),
 )
 _RUNTIME = ("thread_number", "team_size", "barrier")
-_CALL = ("x", "x_time", "x_net", "x_row", "lengths", "resets", "table", "table_size")
+_CALL = ("x", "x_time", "x_net", "x_row", "lengths", "resets", "table", "table_size", "is_packed")
 
 
 @dataclass(frozen=True)

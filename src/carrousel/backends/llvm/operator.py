@@ -4,6 +4,7 @@ One layer in one direction is one call. The gradient is the derived adjoint's ke
 is asked for (`create_graph=True`), the reference backend computes it, differentiably.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,9 @@ from carrousel.backends.llvm.call import backward, forward, saved_shapes
 from carrousel.backends.llvm.nets import gather, spread
 from carrousel.backends.llvm.signature import Problem, units_of
 from carrousel.backends.rows import Rows
-from carrousel.calculus.notation import HIDDEN, Definition
+from carrousel.calculus.notation import HIDDEN, Definition, parse
 from carrousel.errors import BackendError
+from carrousel.functions import TABLE, Function
 
 __all__ = ["call", "register", "sequence"]
 
@@ -32,19 +34,38 @@ _library.define(
     "bool wants_x) -> Tensor[]"
 )
 
-#: identity -> definition: an operator's arguments are tensors, numbers and text.
+#: identity, or the whole as text -> definition: an operator's arguments are tensors, numbers and text.
 _definitions: dict[str, Definition] = {}
 
 
 def register(definition: Definition) -> str:
-    """Return the text that names a definition in the operator's arguments."""
-    return _definitions.setdefault(definition.identity, definition).identity
+    """Return the text that stands for a definition in the operator's arguments: all of it in what is exported."""
+    name = _as_text(definition) if torch.compiler.is_exporting() else definition.identity
+    _definitions.setdefault(name, definition)
+    return name
+
+
+def _as_text(definition: Definition) -> str:
+    constants = {n: v.name if isinstance(v, Function) else v for n, v in definition.constants.items()}
+    return json.dumps({"name": definition.name, "text": definition.text, "constants": constants})
+
+
+def _from_text(cell: str) -> Definition | None:
+    """The definition that an exported program carries; None for what is no such text."""
+    try:
+        data = json.loads(cell)
+        constants = {n: TABLE[v] if isinstance(v, str) else v for n, v in data["constants"].items()}
+        return parse(data["text"], {**TABLE, **constants}, data["name"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 register._dynamo_marked_constant = True  # type: ignore[attr-defined]  # assume_constant_result, without its imports
 
 
 def _problem(cell: str, *arguments: Any) -> Problem:
+    if cell not in _definitions and (definition := _from_text(cell)) is not None:
+        _definitions[cell] = definition
     if cell not in _definitions:
         raise BackendError(
             f"carrousel::sequence - no cell of this process has the definition {cell[:12]} - "

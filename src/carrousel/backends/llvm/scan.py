@@ -128,7 +128,8 @@ def _stage(frame: Frame, number: int) -> Code:
     a = code.arguments
     for name, operand in stage.means:
         _mean(frame, code, number, name, operand)
-    share = frame.share(code, frame.panels(code, stage.size), a["thread"], a["threads"])
+    sums = len(sweep.sums) if sweep is not None else 0
+    share = frame.share_of_panels(code, stage.size, sums, a["thread"], a["threads"])
 
     def finish(line: Value, panel: Value, sums: list[Value]) -> None:
         code.call(evaluate, a["arguments"], line, a["net"], panel, *sums)

@@ -1,4 +1,7 @@
-"""A whole sequence in one call: pack, then block by block project the input and walk; backward the other way round."""
+"""A whole sequence in one call: pack, then block by block project the input and walk; backward the other way round.
+
+A caller that keeps the memory between calls says when the weights in it are packed already.
+"""
 
 from llvmlite import ir
 
@@ -28,8 +31,9 @@ def write_sequence(frame: Frame) -> None:
     code = frame.function(ENTRY, "thread", "threads", exported=True)
     a = code.arguments
     whole = (a["arguments"], a["thread"], a["threads"])
-    code.call(pack, *whole)
-    frame.barrier(code, a["threads"])
+    with code.when(frame.is_argument(code, "is_packed", "==", 0)):
+        code.call(pack, *whole)
+        frame.barrier(code, a["threads"])
     code.call(scan, *whole)
     if gradients is not None:
         frame.barrier(code, a["threads"])
@@ -240,5 +244,5 @@ def _project(frame: Frame, code: Code, sweep: Sweep, count: Value) -> None:
         for name, value in zip(sweep.sums, sums, strict=True):
             code.store(value, code.at(code.word(line, 1, PTR), place(name, panel)))
 
-    share = frame.share(code, frame.panels(code, sweep.size), a["thread"], a["threads"])
+    share = frame.share_of_panels(code, sweep.size, len(sweep.sums), a["thread"], a["threads"])
     sweep_rows(code, frame, sweep, packed, a["table"], count, share, Rows(operand, place_of, start, finish, 2, False))

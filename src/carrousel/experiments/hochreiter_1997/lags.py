@@ -82,7 +82,7 @@ SHUT = variant(lstm_1997_input_gate, "lstm_1997_shut_gate", "Nearly shut at firs
 
 
 @cell
-def lstm_1997_caption_gate(x, h_prev, c_prev, W):  # type: ignore[no-untyped-def]
+def lstm_1997_caption_gate(x, h_prev, c_prev, W):
     """The unit of experiments 2a and 2b with the ranges of g and h that the caption of Table 10 gives.
 
     Source: Hochreiter & Schmidhuber (1997), Table 10.

@@ -86,7 +86,7 @@ class ForecastNet(nn.Module):
 
     def steps(self, batch: Batch) -> Tensor:
         """Return what the recurrent layers read, (time, row, input)."""
-        rows, count = len(batch.known), self.context // self.segment
+        rows, count = batch.known.shape[0], self.context // self.segment
 
         def segments(values: Tensor) -> Tensor:
             return values.reshape(rows, count, -1)

@@ -1,0 +1,112 @@
+"""Several seeds of one task: mean and spread, seconds, versions; printed and as JSON."""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+__all__ = ["Round", "arguments", "rounds", "say"]
+
+_LIBRARIES = ("carrousel", "torch", "numpy", "pytorch-lightning")
+
+
+class Round(NamedTuple):
+    """One seed.
+
+    Attributes:
+        test: what is measured, less is better.
+        validation: the same, on what the best weights were chosen by.
+        seconds: of training, by the clock.
+        epochs: that were trained.
+        cpu_seconds: of all threads, of everything.
+    """
+
+    test: float
+    validation: float
+    seconds: float
+    epochs: int
+    cpu_seconds: float = 0.0
+
+
+def arguments(description: str, data: str) -> argparse.Namespace:
+    """Return what the script was called with.
+
+    Args:
+        description: what it does.
+        data: what its data is.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("data", type=Path, help=data)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="a JSON file for the results")
+    return parser.parse_args()
+
+
+def rounds(one: Callable[[int], Round], asked: argparse.Namespace) -> list[Round]:
+    """Run every seed, and print each.
+
+    Args:
+        one: what runs a seed.
+        asked: the script's arguments.
+    """
+    torch.set_num_threads(asked.threads)
+    found = []
+    for seed in range(asked.seeds):
+        began = time.process_time()
+        result = one(seed)
+        found.append(result._replace(cpu_seconds=time.process_time() - began))
+        print(
+            f"seed {seed}: test {result.test:.4f}, validation {result.validation:.4f}, {result.epochs} epochs",
+            flush=True,
+        )
+    return found
+
+
+def say(
+    task: str,
+    found: Sequence[Round],
+    naive: Mapping[str, float],
+    published: Mapping[str, float],
+    asked: argparse.Namespace,
+) -> None:
+    """Print the results beside the others, and write them as JSON.
+
+    Args:
+        task: its name, and the unit.
+        found: the seeds.
+        naive: name -> what is reached without a net.
+        published: source -> number.
+        asked: the script's arguments.
+    """
+    tests = [each.test for each in found]
+    mean, spread = statistics.mean(tests), statistics.stdev(tests) if len(tests) > 1 else None
+    seconds = statistics.mean(each.seconds for each in found)
+    cpu = statistics.mean(each.cpu_seconds for each in found)
+    print(f"{task}: {mean:.4f}{'' if spread is None else f' +- {spread:.4f}'}")
+    print(f"  {seconds:.0f} s of training by the clock, {cpu:.0f} s of CPU in all, {asked.threads} threads")
+    for name, number in naive.items():
+        print(f"  {number:.4f}  {name}")
+    for source, number in published.items():
+        print(f"  published: {number}  {source}")
+    kept = {
+        "task": task,
+        "mean": mean,
+        "spread": spread,
+        "rounds": [each._asdict() for each in found],
+        "naive": naive,
+        "published": published,
+        "threads": asked.threads,
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "versions": {library: metadata.version(library) for library in _LIBRARIES},
+    }
+    if asked.out:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Write like a text: characters or bytes, one after the other."""

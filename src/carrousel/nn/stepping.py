@@ -1,0 +1,183 @@
+"""One step of a layer: from a state that is given, or as a stream that keeps it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from carrousel.errors import BackendError, InputTypeError
+from carrousel.nn.chain import Chain, chain_for
+from carrousel.nn.stream import Stream
+
+if TYPE_CHECKING:
+    from carrousel.nn.layers import Layers
+
+__all__ = ["Stepping"]
+
+#: Kinds of inputs (rows, dtype) for which a layer keeps memory.
+KINDS = 8
+
+
+class Stepping(Module):
+    """A layer that can take its steps one by one."""
+
+    def step(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        resets: Tensor | None = None,
+        step_inputs: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Take one step: what the layer gives for a sequence of one, in less time.
+
+        In eval mode without gradients it runs on kept memory, with weights that are packed when they change as torch
+        counts changes (a write through `.data` is none). Else it is the layer's call, hooks and gradients included.
+
+        Args:
+            x: the input of one step.
+            state: as the layer's hx; None to begin anew.
+            resets: true where the states start afresh before the step.
+            step_inputs: name -> input of a cell with arguments `<name>_t`.
+
+        Returns:
+            The output and the new state, which is the next step's `state`.
+
+        Shapes:
+            - x: (batch, input) or (input,); in a population (net, batch, input)
+            - state: each (layers, [batch,] size), as the layer's hx
+            - resets: (batch,)
+            - step_inputs: each ([batch,] hidden)
+            - output: ([batch,] size)
+
+        Raises:
+            BackendError: the layer is bidirectional.
+            InputShapeError, InputTypeError, DtypeError: as the layer's call.
+
+        Example:
+            >>> import torch, carrousel
+            >>> layer = carrousel.LSTM(3, 5).eval()
+            >>> with torch.no_grad():
+            ...     output, state = layer.step(torch.randn(2, 3))
+            ...     output, state = layer.step(torch.randn(2, 3), state, resets=torch.tensor([False, True]))
+            >>> output.shape, state[0].shape
+            (torch.Size([2, 5]), torch.Size([1, 2, 5]))
+        """
+        layer = cast("Layers", self)
+        _refuse_two_directions(layer, "step")
+        if not (self.training or torch.is_grad_enabled() or step_inputs) and type(x) is Tensor:
+            found = _quick(layer, x, state, resets)
+            if found is not None:
+                return found
+        return _by_call(layer, x, state, resets, step_inputs)
+
+    def stream(self, batch_size: int | None = None) -> Stream:
+        """Return a stream: steps on memory that is made once, the states kept inside; the fastest way to walk.
+
+        Args:
+            batch_size: rows that walk side by side; None for one row without a batch axis.
+
+        Returns:
+            A `carrousel.nn.stream.Stream`, at the initial states.
+
+        Raises:
+            BackendError: the layer is bidirectional, a population, or has hooks.
+            OptionTypeError, OptionError: batch_size is no whole number of at least 1.
+
+        Example:
+            >>> import torch, carrousel
+            >>> stream = carrousel.GRU(3, 5).stream(batch_size=2)
+            >>> stream.step(torch.randn(2, 3)).shape
+            torch.Size([2, 5])
+            >>> stream.reset(torch.tensor([True, False]))
+        """
+        layer = cast("Layers", self)
+        _refuse_two_directions(layer, "stream")
+        return Stream(layer, batch_size)
+
+
+class _Kept(dict[Any, list[Chain]]):
+    """Chains that a layer keeps; they hold addresses, so a copy of the layer begins with none."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Kept, ()
+
+
+def _refuse_two_directions(layer: "Layers", how: str) -> None:
+    if layer.bidirectional:
+        raise BackendError(
+            f"{layer._where}.{how} - the layer is bidirectional: backwards, the first step needs the last one - "
+            "call it with the whole sequence"
+        )
+
+
+def _quick(layer: "Layers", x: Tensor, state: Any, resets: Tensor | None) -> tuple[Tensor, Any] | None:
+    """A step on kept memory; None for a call that needs more, or that is mistaken."""
+    if (
+        torch.compiler.is_compiling()
+        or layer._modules  # parametrizations
+        or layer._forward_pre_hooks
+        or layer._forward_hooks
+        or layer._nets
+        or not x.is_cpu
+        or x.is_neg()
+        or torch.is_autocast_enabled("cpu")
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._get_tracing_state()
+        or torch.autograd.forward_ad._current_level >= 0
+    ):
+        return None
+    chains = _chains_of(layer, x)
+    chain = chains.pop() if chains else chain_for(layer, x)  # another thread may be using one: each takes its own
+    if chain is None or not chain.is_followed or not chain.follow():
+        return None
+    states = chain.fresh if state is None else state if isinstance(state, tuple) else (state,)
+    if not chain.takes(states) or not (resets is None or _are_resets(resets, x)):
+        return None
+    if resets is not None:
+        reset, pairs = resets.unsqueeze(-1), zip(chain.fresh, states, strict=True)
+        states = tuple(torch.where(reset, fresh, given) for fresh, given in pairs)
+    output, new = chain.step(x, states)
+    chains.append(chain)
+    return output, new if len(new) > 1 else new[0]
+
+
+def _chains_of(layer: "Layers", x: Tensor) -> list[Chain]:
+    kept = layer.__dict__.get("_chains")
+    if kept is None:
+        kept = layer.__dict__["_chains"] = _Kept()
+    kind = x.shape, x.dtype, layer.backend
+    chains = kept.get(kind)
+    if chains is None:
+        if len(kept) >= KINDS:
+            kept.clear()
+        chains = kept[kind] = []
+    return chains
+
+
+def _are_resets(resets: Any, x: Tensor) -> bool:
+    return type(resets) is Tensor and resets.dtype == torch.bool and resets.shape == x.shape[:-1] and resets.is_cpu
+
+
+def _by_call(
+    layer: "Layers", x: Tensor, state: Any, resets: Tensor | None, step_inputs: Mapping[str, Tensor] | None
+) -> tuple[Tensor, Any]:
+    """A step as a sequence of one."""
+    least = len(layer._rows)
+    if not isinstance(x, Tensor) or (x.dim() != least + 1 and not (x.dim() == 1 and not layer._nets)):
+        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise InputTypeError(
+            f"{layer._where}.step: x is {got}, expected a tensor ({', '.join((*layer._rows, 'input'))}) - "
+            "a step takes one vector per row; give a sequence to the layer itself"
+        )
+    axis = 0 if x.dim() == 1 else layer._time_axis
+    output, new = layer(
+        x.unsqueeze(axis),
+        state,
+        resets=None if resets is None else torch.as_tensor(resets).unsqueeze(axis),
+        step_inputs=step_inputs and {name: value.unsqueeze(axis) for name, value in step_inputs.items()},
+    )
+    return output.squeeze(axis), new

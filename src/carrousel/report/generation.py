@@ -1,0 +1,110 @@
+"""The page of a generator: what was read, how well it is known, what is written, how it was learned."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from carrousel.report.bits import rows, verdict
+from carrousel.report.figures import COLOURS, GREY, canvas, legend, picture
+from carrousel.report.page import Card, Page, Picture, Section
+
+__all__ = ["Learned", "Sample", "generation_page"]
+
+
+class Sample(NamedTuple):
+    """A text that was written.
+
+    Attributes:
+        temperature: it was drawn at.
+        text: what came.
+    """
+
+    temperature: float
+    text: str
+
+
+class Learned(NamedTuple):
+    """An epoch, for the learning curve.
+
+    Attributes:
+        seconds: since training began.
+        train, validation: mean loss in nats.
+    """
+
+    seconds: float
+    train: float
+    validation: float
+
+
+def generation_page(
+    title: str,
+    understood: Sequence[str],
+    metrics: Mapping[str, Any],
+    curve: Sequence[Learned],
+    samples: Sequence[Sample],
+    *,
+    unit: str = "character",
+    stopped: str = "",
+    inside: Section | None = None,
+    facts: Sequence[tuple[str, str]] = (),
+) -> Page:
+    """Return the page.
+
+    Args:
+        title: its heading.
+        understood: sentences on what was read.
+        metrics: `bits`, `unigram_bits`, `five_gram_bits`, `held_out`.
+        curve: the epochs.
+        samples: texts at some temperatures.
+        unit: what a symbol is.
+        stopped: how long training took, and why it stopped.
+        inside: what goes on in the layers over an example, of `carrousel.report.inside`.
+        facts: what it was made with, name and value.
+
+    Example:
+        >>> metrics = {"bits": 2.2, "unigram_bits": 4.8, "five_gram_bits": 2.3, "held_out": 100}
+        >>> page = generation_page("hamlet.txt", ["1,000 characters"], metrics, [Learned(1, 2, 2)], [])
+        >>> [section.title for section in page.sections]
+        ['How well it knows the text', 'How it was learned']
+    """
+    table = Card(
+        f"Bits per {unit} of the held-out end",
+        ("", f"bits per {unit}", "perplexity"),
+        tuple((name, f"{bits:.3f}", f"{2**bits:.2f}") for name, bits in rows(metrics)),
+        notes=(f"{metrics['held_out']:,} {unit}s at the end of the text, which were not trained on. Less is better.",),
+        remarks=(verdict(metrics),),
+        is_marked=metrics["bits"] >= metrics["five_gram_bits"],
+    )
+    written = tuple(
+        Card(f"Temperature {sample.temperature:g}", (), (), notes=tuple(_lines(sample.text))) for sample in samples
+    )
+    sections = (
+        Section("How well it knows the text", cards=(table,)),
+        Section("What it writes", ("Drawn after a line's end, without a prompt.",), cards=written) if written else None,
+        inside,
+        Section("How it was learned", (stopped,) if stopped else (), pictures=(_curve(curve, metrics, unit),)),
+    )
+    return Page(title, tuple(understood), tuple(s for s in sections if s is not None), tuple(facts))
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as they are indented: a page would leave out the spaces."""
+    lines = text.strip("\n").split("\n")
+    return ["\u00a0" * (len(line) - len(line.lstrip(" "))) + line.lstrip(" ") for line in lines]
+
+
+def _curve(curve: Sequence[Learned], metrics: Mapping[str, Any], unit: str) -> Picture:
+    drawing, (axes,) = canvas([2.6])
+    seconds = [epoch.seconds for epoch in curve]
+    for name, values, colour in (
+        ("training", [epoch.train for epoch in curve], COLOURS[1]),
+        ("held-out end", [epoch.validation for epoch in curve], COLOURS[0]),
+    ):
+        axes.plot(seconds, [value / math.log(2) for value in values], "-", marker=".", color=colour, lw=2, label=name)
+    axes.axhline(metrics["five_gram_bits"], color=GREY, lw=1.2, ls="--", label="5-gram")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel(f"bits per {unit}")
+    legend(axes, columns=3)
+    caption = "Each point is an epoch; training is measured while the weights change, and with dropout."
+    return picture(drawing, "Learning curve", caption)
