@@ -148,6 +148,7 @@ def tune(
     time: Annotated[str | None, typer.Option(help="Column of times.", show_default="found")] = None,
     id: Annotated[str | None, typer.Option(help="Column of the series a row is of.", show_default="found")] = None,
     horizon: Annotated[int, typer.Option(help="Forecast: steps.")] = 24,
+    missing: Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")] = "error",
     cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
     trials: Annotated[int, typer.Option(help="Fits in all.")] = 20,
     timeout: Annotated[float | None, typer.Option(help="Begin no trial after so many seconds.")] = None,
@@ -166,6 +167,8 @@ def tune(
     folder.check_free(out, force)
     estimator, table, fit = _untrained(kind, data, target, label, time, id, horizon)
     estimator.set_params(cell=cell, max_seconds=max_seconds, seed=seed, verbose=0)
+    if kind is not Kind.generate:
+        estimator.set_params(missing=missing)
     found = tuning.tune(
         estimator, table, trials=trials, timeout=timeout, storage=storage, study=study, space=tuning.SPACE, **fit
     )

@@ -90,7 +90,7 @@ def tune(
         raise MissingExtraError('tune - optuna is not installed - pip install "carrousel[tune]"') from error
     if trials < 1:
         raise OptionError(f"tune - trials is {trials}, expected at least 1 - give a larger number")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=estimator.seed if storage is None else None)
     search = optuna.create_study(storage=storage, study_name=study, load_if_exists=True, sampler=sampler)
     if not search.trials:

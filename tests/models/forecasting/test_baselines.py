@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from carrousel.data.temperatures import hourly_temperatures
 from carrousel.data.windows import Rows, Windows
 from carrousel.models.forecasting.baselines import find_season, fit_linear, last_value, seasonal_naive
 
@@ -55,3 +56,8 @@ def test_noise_asks_for_a_stronger_ridge() -> None:
 def test_season(values, expected: int, found: int) -> None:
     noise = np.random.default_rng(0).normal(size=600)
     assert find_season(values(np.arange(600), 0.5 * noise), expected) == found
+
+
+def test_a_season_of_hours_is_found_without_times() -> None:
+    celsius = hourly_temperatures().celsius
+    assert find_season(np.nan_to_num(celsius, nan=10.0)[:6000], 1) == 24

@@ -156,8 +156,19 @@ def find_season(values: Array, expected: int, most: int = 400) -> int:
     inner = np.arange(2, longest)
     peaks = inner[(correlation[inner] > correlation[inner - 1]) & (correlation[inner] >= correlation[inner + 1])]
     peaks = peaks[correlation[peaks] > max(0.3, 2 / np.sqrt(len(values)))]
+    if not len(peaks):
+        return 1
     # twice a season is a season too: the first that is about as good as the best
-    return int(peaks[correlation[peaks] > 0.8 * correlation[peaks].max()][0]) if len(peaks) else 1
+    return _sharpened(int(peaks[correlation[peaks] > 0.8 * correlation[peaks].max()][0]), correlation)
+
+
+def _sharpened(season: int, correlation: Array) -> int:
+    """A slow drift moves a broad peak; of the peaks that follow it, season by season, the last says it most exactly."""
+    lag, count = season, 1
+    while lag + season + 1 < len(correlation):
+        near = np.arange(lag + season - 1, lag + season + 2)
+        lag, count = int(near[correlation[near].argmax()]), count + 1
+    return round(lag / count)
 
 
 def _correlation(values: Array, longest: int) -> Array:

@@ -1,0 +1,105 @@
+"""What users get wrong on the command line: one message, the exit code, nothing left behind."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from carrousel.cli import app
+
+DAYS = [date(2024, 1, 1) + timedelta(days=day) for day in range(330)]
+GOOD = "time,sold\n" + "".join(f"{day},{(3 * k + k // 10) % 7}\n" for k, day in enumerate(DAYS))
+
+
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        (None, [], "no such file"),
+        ("", [], "0 data rows"),
+        ("time,sold\n", [], "0 data rows"),
+        (GOOD, ["--target", "sould"], "Did you mean sold?"),
+        (GOOD, ["--horizon", "0"], "horizon"),
+        (GOOD, ["--level", "120"], "level"),
+        (GOOD, ["--future", "sold", "--target", "sold"], "sold"),
+        (GOOD, ["--lr", "-1"], "lr is -1"),
+        (GOOD, ["--device", "cuda:7"], "device 'cuda:7'"),
+        (GOOD, ["--cell", "lstmm"], "Did you mean"),
+        (GOOD.replace(",3\n", ",n/a\n", 1), [], "n/a"),
+        (GOOD.replace(",3\n", ",\n", 1), [], "missing"),
+        (GOOD.replace(",3\n", ",inf\n", 1), [], "inf"),
+        (GOOD.replace("2024-03-05", "2024-33-05"), [], "2024-33-05"),
+        (GOOD.replace("2024-03-05", "2024-03-04"), [], "2024-03-04"),
+        ("time,sold\n" + "".join(f"{day},3\n" for day in DAYS), [], "nothing to learn"),
+        ("\n".join(GOOD.splitlines()[:20]), [], "rows"),
+        ("time,sold,price\n" + "".join(f"{day},{k % 7},{k % 5}\n" for k, day in enumerate(DAYS)), [], "--target"),
+    ],
+)
+def test_a_forecast_that_can_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, options: list[str], expected: str
+) -> None:
+    if content is not None:
+        (tmp_path / "sales.csv").write_text(content)
+    code, output = said(tmp_path, monkeypatch, "forecast", "sales.csv", *options)
+    assert code == 2, output
+    assert expected in output
+    assert output.startswith("carrousel: ")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "sales.csv"] in ([], ["carrousel-runs"])
+    assert not any((tmp_path / "carrousel-runs").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["generate", "text.txt"], "need"),
+        (["generate", "none.txt"], "none.txt"),
+        (["generate", "text.txt", "--level", "word"], "level"),
+        (["generate", "text.txt", "--temperature", "-1"], "temperature"),
+        (["classify", "none.csv"], "none.csv"),
+        (["predict", "nowhere"], "nowhere - is not there"),
+        (["predict", "text.txt"], "is a file, expected the folder of a run"),
+        (["evaluate", "nowhere", "text.txt"], "nowhere - is not there"),
+        (["info", "nowhere"], "nowhere - is not there"),
+        (["tune", "forecast", "none.csv"], "none.csv"),
+        (["export", "nowhere", "--to", "onnx"], "nowhere"),
+    ],
+)
+def test_what_can_not_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str) -> None:
+    (tmp_path / "text.txt").write_text("too short")
+    code, output = said(tmp_path, monkeypatch, *arguments)
+    assert code == 2, output
+    assert expected in output
+    assert "Traceback" not in output
+
+
+def test_a_run_from_forecast_to_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sales.csv").write_text(GOOD)
+    options = ["--horizon", "3", "--epochs", "1", "--hidden", "4", "--out", "run", "-q"]
+    code, output = said(tmp_path, monkeypatch, "forecast", "sales.csv", *options)
+    assert code == 0, output
+    assert (tmp_path / "run" / "report.html").exists()
+    code, output = said(tmp_path, monkeypatch, "predict", "run", "--out", "next.csv")
+    assert code == 0, output
+    assert (tmp_path / "next.csv").read_text().splitlines()[0] == "time,yhat,yhat_lo_90,yhat_hi_90"
+    code, output = said(tmp_path, monkeypatch, "info", "run")
+    assert code == 0, output
+    assert "forecast" in output
+    code, output = said(tmp_path, monkeypatch, "forecast", "sales.csv", *options)
+    assert code == 2
+    assert "is there already" in output
+
+
+def test_tune_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sales.csv").write_text(GOOD)
+    monkeypatch.setattr("carrousel.models.tuning.SPACE", {"hidden_size": lambda t, name: t.suggest_int(name, 2, 4)})
+    arguments = ["tune", "forecast", "sales.csv", "--trials", "2", "--horizon", "2", "--max-seconds", "1"]
+    code, output = said(tmp_path, monkeypatch, *arguments, "--out", "best")
+    assert code == 0, output
+    assert (tmp_path / "best" / "weights.safetensors").exists()
+    assert len([line for line in output.splitlines() if line.strip()[:1].isdigit()]) == 2
