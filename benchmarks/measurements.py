@@ -142,10 +142,10 @@ class Report:
     environment: dict[str, Any] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
     growths: list[Growth] = field(default_factory=list)
-    latencies: list[Latency] = field(default_factory=list)
     roofs: Roofs | None = None
     skipped: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
 
     def find(self, **wanted: Any) -> list[Timing]:
         """Return the timings with these attributes."""
@@ -186,8 +186,8 @@ class Report:
                 for timing in content["timings"]
             ],
             [Growth(g["side"], g["mode"], tuple(g["calls"]), tuple(g["megabytes"])) for g in content["growths"]],
-            [Latency(**{**t, "shape": Shape(**t["shape"])}) for t in content.get("latencies", [])],
             roofs and Roofs(roofs["lanes"], roofs["fma"], tuple(Transfer(**t) for t in roofs["read"])),
             content["skipped"],
             content["wrong"],
+            [Latency(**{**t, "shape": Shape(**t["shape"])}) for t in content.get("latencies", [])],
         )

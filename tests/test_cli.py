@@ -178,7 +178,7 @@ def test_demo_refuses_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
 def test_demo_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
     done = python("-c", WITHOUT_MATPLOTLIB, "demo", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.rstrip().endswith('pip install "carrousel[plot]"')
+    assert done.stderr.rstrip().endswith('pip install "carrousel[fit]"')
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -74,6 +74,7 @@ def tune(
         OptionError: no trial was possible.
 
     Example:
+        >>> import numpy as np
         >>> from carrousel import Forecaster
         >>> wave = np.sin(np.arange(300) / 4) + np.arange(300) / 100
         >>> small = Forecaster(horizon=2, context=8, hidden_size=4, epochs=1, verbose=0)

@@ -169,7 +169,7 @@ def _window(drawn: Drawn) -> Picture:
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     legend(axes, columns=4)
-    return picture(drawing, drawn.title, "The thin line: the values. The band is to hold so many of them at every step.")
+    return picture(drawing, drawn.title, "Thin: the values. The band is to hold so many of them at every step.")
 
 
 def _by_step(metrics: Mapping[str, Any]) -> Picture:

@@ -35,7 +35,6 @@ __all__ = ["Classifier"]
 
 #: With epochs="auto": about as many updates, in this range of epochs.
 _UPDATES, _FEWEST, _MOST = 1000, 12, 60
-
 #: With refit="auto": at most so many sequences.
 _REFITTED = 2000
 
