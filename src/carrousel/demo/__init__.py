@@ -33,7 +33,7 @@ class Settings:
 
     forecast: float = 20.0
     handwriting: float = 15.0
-    text: float = 25.0
+    text: float = 55.0
     letters: int = 400
     adding: long_lag.Settings = field(default_factory=long_lag.Settings)
     seed: int = 0
@@ -196,7 +196,7 @@ def _text(console: Console, settings: Settings, folder: Path) -> float:
     _table(console, ("", "bits per character"), lines)
     _say(console, f"\n{verdict(found.metrics_)}\n\nIt writes:\n")
     prompt = "The statement "
-    _show(console, prompt + found.generate(prompt, settings.letters, seed=settings.seed))
+    _show(console, found.generate(prompt, settings.letters, seed=settings.seed))
     return float(found.metrics_["bits"])
 
 
