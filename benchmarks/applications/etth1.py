@@ -49,7 +49,7 @@ def main() -> None:
         )
         forecaster.fit(table, target="OT" if asked.univariate else "all")
         net, *others = forecaster.result_.rows
-        naive.update({row.model: row.scaled_mse for row in others})
+        naive.update({row.name: row.scaled_mse for row in others})
         history = forecaster.history_
         return Round(net.scaled_mse, history.best.validation, history.seconds, len(history.epochs))
 
