@@ -100,7 +100,9 @@ class Lesson(LightningModule):
 
     def _progress(self, batches: int) -> float:
         done = (self.current_epoch + batches / max(1, len(self.training_batches))) / self.settings.epochs
-        return min(1.0, max(done, self.seconds / (self.settings.max_seconds or math.inf)))
+        # in thousandths: a limit that is far off changes not a bit
+        elapsed = int(1000 * self.seconds / (self.settings.max_seconds or math.inf)) / 1000
+        return min(1.0, max(done, elapsed))
 
     def _loss(self, batch: Any, part: str) -> Tensor:
         values, share = batch
