@@ -1,8 +1,5 @@
 """`carrousel classify`: learn to tell sequences apart, say how well, keep it."""
 
-import json
-import shutil
-import time as clock
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from carrousel.cli.app import INTERRUPTED
+from carrousel.cli import options
 from carrousel.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -30,13 +27,13 @@ def classify(
     channels: Annotated[int, typer.Option(help="Where a row is a sequence x1,y1,x2,y2...: how many.")] = 1,
     labels_from: Annotated[str, typer.Option(help="Recordings: folder, name (7_jackson_32.wav), auto.")] = "auto",
     layout: Annotated[str, typer.Option(help="Axes of X in .npz: NTC, NCT, auto.")] = "auto",
-    missing: Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")] = "error",
-    cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
+    missing: options.Missing = "error",
+    cell: options.Cell = "lstm",
     hidden: Annotated[int, typer.Option(help="Hidden units of each layer and direction.")] = 96,
-    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 2,
+    layers: options.Layers = 2,
     bidirectional: Annotated[bool, typer.Option(help="Read in both directions.")] = True,
     pool: Annotated[str, typer.Option(help="Read the class from mean, last, or attention.")] = "mean",
-    dropout: Annotated[float, typer.Option(help="Probability of dropout.")] = 0.5,
+    dropout: options.Dropout = 0.5,
     class_weight: Annotated[str, typer.Option(help="none, or balanced: rare classes count as much.")] = "none",
     val_fraction: Annotated[float, typer.Option(help="Part of each class that is held out.")] = 0.1,
     refit: Annotated[
@@ -44,32 +41,28 @@ def classify(
         typer.Option(help="Then train anew on what was held out too.", show_default="up to 2,000 sequences"),
     ] = None,
     epochs: Annotated[str, typer.Option(help="At most so many; auto: about 1,000 updates.")] = "auto",
-    max_seconds: Annotated[float, typer.Option(help="Stop training after so many seconds.")] = 60.0,
+    max_seconds: options.MaxSeconds = 60.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 30,
-    lr: Annotated[float, typer.Option(help="The highest learning rate.")] = 2e-3,
+    lr: options.Rate = 2e-3,
     batch: Annotated[int, typer.Option(help="Sequences of an update.")] = 32,
-    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
-    devices: Annotated[int, typer.Option(help="Processes that train together, each with its batch.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines, under torchrun.")] = 1,
-    tensorboard: Annotated[Path | None, typer.Option(help="A folder for TensorBoard's files.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a run that is there.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after a kill; name its --out.")] = False,
-    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print where the run is, nothing else.")] = False,
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    devices: options.Devices = 1,
+    nodes: options.Nodes = 1,
+    tensorboard: options.TensorBoard = None,
+    out: options.Out = None,
+    force: options.Force = False,
+    resume: options.Resume = False,
+    report: options.Report = True,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Learn which class sequences belong to, and measure how well."""
     from carrousel.data.audio import Audio
-    from carrousel.models import folder as runs
     from carrousel.models.classification.classifier import Classifier
 
-    folder = out or Path("carrousel-runs") / clock.strftime(f"{train.stem or 'classify'}-%Y%m%d-%H%M%S")
-    runs.check_free(folder, force)
+    folder = options.new_folder(out, train.stem or "classify", force)
     classifier = Classifier(
         hidden_size=hidden, num_layers=layers, bidirectional=bidirectional, pool=pool, cell=cell, dropout=dropout,
         class_weight=None if class_weight == "none" else class_weight, missing=missing, layout=layout,
@@ -78,23 +71,20 @@ def classify(
         max_seconds=max_seconds, device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
     )  # fmt: skip
     classifier.devices, classifier.num_nodes, classifier.tensorboard = devices, nodes, tensorboard
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
     classifier.fit(
         train, label=label, id=id, time=time, channels=channels, audio=Audio(labels=labels_from), test=test,
-        folder=unfinished, resume=resume,
+        folder=options.unfinished(folder), resume=resume,
     )  # fmt: skip
     if report:
         classifier.report(title=train.stem)
-    classifier.save(folder, overwrite=force)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    if as_json:
-        typer.echo(json.dumps({"run": str(folder), **classifier.metrics_}))
-    elif quiet:
-        typer.echo(folder)
-    else:
-        _say(classifier, folder, report)
-    if classifier.history_.stopped == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+
+    def say() -> None:
+        if quiet:
+            typer.echo(folder)
+        else:
+            _say(classifier, folder, report)
+
+    options.keep(classifier, folder, force, as_json, say)
 
 
 def _epochs(text: str) -> Any:

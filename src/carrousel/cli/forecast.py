@@ -1,15 +1,12 @@
 """`carrousel forecast`: learn a series, forecast it, say what simpler forecasts are worth, keep it."""
 
-import json
-import shutil
-import time as clock
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from carrousel.cli.app import INTERRUPTED
+from carrousel.cli import options
 from carrousel.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -32,40 +29,36 @@ def forecast(
     level: Annotated[str, typer.Option(help="Percent that a band is to hold: 90, or 50,90.")] = "90",
     freq: Annotated[str, typer.Option(help="Distance of rows: h, 15min, D, B, W, MS..., auto.")] = "auto",
     time_format: Annotated[str | None, typer.Option(help="As %d/%m/%Y.", show_default="found")] = None,
-    missing: Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")] = "error",
+    missing: options.Missing = "error",
     scaler: Annotated[str, typer.Option(help="standard, robust, or none.")] = "standard",
     windows: Annotated[int, typer.Option(help="Rolling forecasts that are kept in backtest.csv.")] = 5,
-    cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
+    cell: options.Cell = "lstm",
     hidden: Annotated[int, typer.Option(help="Hidden units of each layer.")] = 64,
-    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
-    dropout: Annotated[float, typer.Option(help="Probability of dropout.")] = 0.3,
+    layers: options.Layers = 1,
+    dropout: options.Dropout = 0.3,
     epochs: Annotated[int, typer.Option(help="At most so many.")] = 8,
-    max_seconds: Annotated[float, typer.Option(help="Stop training after so many seconds.")] = 120.0,
+    max_seconds: options.MaxSeconds = 120.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 4,
-    lr: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
+    lr: options.Rate = 1e-3,
     batch: Annotated[int, typer.Option(help="Windows of an update.")] = 128,
-    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="As many as there are cores.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda...")] = "auto",
-    devices: Annotated[int, typer.Option(help="Processes that train together, each with its batch.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines, under torchrun.")] = 1,
-    tensorboard: Annotated[Path | None, typer.Option(help="A folder for TensorBoard's files.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder of the run.", show_default="carrousel-runs/NAME-DATE-TIME")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a run that is there.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after a kill; name its --out.")] = False,
-    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print where the run is, nothing else.")] = False,
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    devices: options.Devices = 1,
+    nodes: options.Nodes = 1,
+    tensorboard: options.TensorBoard = None,
+    out: options.Out = None,
+    force: options.Force = False,
+    resume: options.Resume = False,
+    report: options.Report = True,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Forecast series, with bands, beside the forecasts that cost nothing."""
     from carrousel.data.files import read_table
-    from carrousel.models import folder as runs
     from carrousel.models.forecasting.forecaster import Forecaster
 
-    folder = out or Path("carrousel-runs") / clock.strftime(f"{data.stem or 'forecast'}-%Y%m%d-%H%M%S")
-    runs.check_free(folder, force)
+    folder = options.new_folder(out, data.stem or "forecast", force)
     forecaster = Forecaster(
         horizon=horizon, context=_number(context), hidden_size=hidden, num_layers=layers, cell=cell, dropout=dropout,
         level=_levels(level), scaler=scaler, past=_columns(past), future=_columns(future), static=_columns(static),
@@ -75,26 +68,23 @@ def forecast(
     forecaster.devices, forecaster.num_nodes, forecaster.tensorboard = devices, nodes, tensorboard
     table = read_table(data)
     ahead = None if future_data is None else read_table(future_data)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
     forecaster.fit(
         table, target=_columns(target or "", table), time=time, id=id, freq=freq, time_format=time_format,
-        folder=unfinished, resume=resume,
+        folder=options.unfinished(folder), resume=resume,
     )  # fmt: skip
     if ahead is not None or not forecaster.future:
         forecaster.keep("forecast.csv", forecaster.predict(future=ahead))
     forecaster.keep("backtest.csv", forecaster.frame_of(forecaster.backtest(windows=windows)))
     if report:
         forecaster.report(title=data.stem)
-    forecaster.save(folder, overwrite=force)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    if as_json:
-        typer.echo(json.dumps({"run": str(folder), **forecaster.metrics_}))
-    elif quiet:
-        typer.echo(folder)
-    else:
-        _say(forecaster, folder, report)
-    if forecaster.history_.stopped == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+
+    def say() -> None:
+        if quiet:
+            typer.echo(folder)
+        else:
+            _say(forecaster, folder, report)
+
+    options.keep(forecaster, folder, force, as_json, say)
 
 
 def say_result(metrics: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from carrousel.cell import Cell
-from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError
+from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError, OutputError
 from carrousel.learn.history import History
 from carrousel.learn.settings import Training
 from carrousel.models import folder as runs
@@ -51,6 +51,7 @@ class Estimator(BaseEstimator):
     net_: nn.Module
     history_: History
     metrics_: dict[str, Any]
+    report_: str
 
     #: Processes that train together, on each of so many machines: where it is trained, not what, so no parameters.
     devices: int = 1
@@ -138,6 +139,32 @@ class Estimator(BaseEstimator):
         except (KeyError, TypeError, IndexError, RuntimeError) as error:
             raise ModelError(f"{folder} - is damaged: {error!r} - train again, or take a copy") from error
         return estimator
+
+    def report(self, path: str | Path | None = None, title: str | None = None) -> str:
+        """Return the report as HTML that needs no other file; `save` keeps it with the run from now on.
+
+        Args:
+            path: where it is written, too.
+            title: its heading; the name of the class by default.
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+            DataError: what a forecaster was fitted on is not there: it was loaded.
+            OutputError: it can not be written.
+            MissingExtraError: matplotlib is not installed.
+        """
+        self._check_fitted()
+        self.report_ = self._html(title or type(self).__name__)
+        try:
+            if path is not None:
+                Path(path).write_text(self.report_, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{path} - can not be written: {error.strerror} - name another file") from error
+        return self.report_
+
+    def _html(self, title: str) -> str:
+        """The report."""
+        raise NotImplementedError
 
     def _saved_params(self) -> dict[str, Any]:
         params: dict[str, Any] = self.get_params(deep=False)

@@ -19,7 +19,6 @@ from carrousel.data.answer import answer
 from carrousel.data.audio import Audio
 from carrousel.data.labelled import Columns, Labelled
 from carrousel.data.ragged import Ragged
-from carrousel.errors import OutputError
 from carrousel.learn import History, InOrder, Training, fit
 from carrousel.learn.fit import checkpoint_of
 from carrousel.models import own_cell
@@ -339,26 +338,8 @@ class Classifier(ClassifierMixin, Reading):
         self._check_fitted()
         return pages.understood(self)
 
-    def report(self, path: str | Path | None = None, title: str = "Classifier") -> str:
-        """Return the report as HTML that needs no other file; `save` keeps it with the run from now on.
-
-        Args:
-            path: where it is written, too.
-            title: its heading.
-
-        Raises:
-            NotFittedError: nothing was learned yet.
-            OutputError: it can not be written.
-            MissingExtraError: matplotlib is not installed.
-        """
-        self._check_fitted()
-        self.report_ = pages.html(self, title)
-        try:
-            if path is not None:
-                Path(path).write_text(self.report_, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{path} - can not be written: {error.strerror} - name another file") from error
-        return self.report_
+    def _html(self, title: str) -> str:
+        return pages.html(self, title)
 
     def _files(self) -> dict[str, str]:
         kept = {"report.html": getattr(self, "report_", ""), "predictions.csv": getattr(self, "predictions_", "")}

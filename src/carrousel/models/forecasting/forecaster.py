@@ -20,7 +20,7 @@ from carrousel.models.forecasting import memory, saving
 from carrousel.models.forecasting.backtest import Measured
 from carrousel.models.forecasting.fitting import build, fit_panel, measure
 from carrousel.models.forecasting.net import ForecastNet
-from carrousel.models.forecasting.output import as_array, as_csv, as_frame, as_rows, write_text
+from carrousel.models.forecasting.output import as_array, as_csv, as_frame, as_rows
 from carrousel.models.forecasting.plan import Wishes, check_horizon, check_steps
 from carrousel.models.forecasting.quantiles import check_levels
 from carrousel.models.forecasting.rows import ahead_of, forecast_rows, future_values
@@ -321,27 +321,11 @@ class Forecaster(Estimator):
         """Return the skill over the naive forecast: 0 is as good as it, 1 is without error."""
         return float(self.evaluate(data)["rows"][0]["skill"])
 
-    def report(self, path: str | Path | None = None, title: str = "Forecast") -> str:
-        """Return the report as HTML that needs no other file; `save` keeps it with the run from now on.
-
-        Args:
-            path: where it is written, too.
-            title: its heading.
-
-        Raises:
-            NotFittedError: call `fit` first.
-            DataError: the model was loaded: its data is not there.
-            OutputError: it can not be written.
-            MissingExtraError: matplotlib is not installed.
-        """
-        self._check_fitted()
-        self._check_has_data("report")
+    def _html(self, title: str) -> str:
         from carrousel.models.forecasting.page import html
 
-        self.report_ = html(self, title)
-        if path is not None:
-            write_text(Path(path), self.report_)
-        return self.report_
+        self._check_has_data("report")
+        return html(self, title)
 
     # ------------------------------------------------------------------ pieces
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ from numpy.typing import NDArray
 from carrousel.data.clock import Times
 from carrousel.data.container import csv_of
 from carrousel.data.series import Panel
-from carrousel.errors import OutputError
 from carrousel.models.forecasting.backtest import Measured
 
-__all__ = ["as_array", "as_csv", "as_frame", "as_rows", "write_text"]
+__all__ = ["as_array", "as_csv", "as_frame", "as_rows"]
 
 Array = NDArray[np.float64]
 
@@ -112,18 +110,6 @@ def as_csv(frame: Any) -> str:
             ["yhat" if frame.ndim == 1 else ",".join(f"y{k + 1}" for k in range(frame[0].size)), *lines, ""]
         )
     return csv_of(frame)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file.
-
-    Raises:
-        OutputError: it can not be written.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} - can not be written: {error.strerror} - name another file") from error
 
 
 def _place(levels: Sequence[float], level: float) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from carrousel.cell import Cell
 from carrousel.data.text import LEAST, Source, Text, Vocabulary, read_text
-from carrousel.errors import DataError, OptionError, OptionTypeError, OutputError
+from carrousel.errors import DataError, OptionError, OptionTypeError
 from carrousel.learn import Training, fit
 from carrousel.models.estimator import Estimator
 from carrousel.models.generation import page as pages
@@ -290,28 +290,10 @@ class Generator(Estimator):
         self._check_fitted()
         return pages.understood(self)
 
-    def report(self, path: str | Path | None = None, title: str = "Generator") -> str:
-        """Return the report as HTML that needs no other file; `save` keeps it with the run from now on.
-
-        Args:
-            path: where it is written, too.
-            title: its heading.
-
-        Raises:
-            NotFittedError: nothing was learned yet.
-            OutputError: it can not be written.
-            MissingExtraError: matplotlib is not installed.
-        """
+    def _html(self, title: str) -> str:
         from carrousel.report.page import render
 
-        self._check_fitted()
-        self.report_ = render(pages.page(self, title))
-        try:
-            if path is not None:
-                Path(path).write_text(self.report_, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{path} - can not be written: {error.strerror} - name another file") from error
-        return self.report_
+        return render(pages.page(self, title))
 
     def _files(self) -> dict[str, str]:
         return {"report.html": self.report_} if self.report_ else {}
