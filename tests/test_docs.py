@@ -27,7 +27,7 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_readme_examples_run(number: int, tmp_path: Path) -> None:
     example = tmp_path / "example.py"
     example.write_text(blocks("README.md", "python")[number], encoding="utf-8")
