@@ -7,12 +7,12 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from benchmarks.applications.rounds import parser_of
 from carrousel.models.classification.classifier import Classifier
 
 __all__ = ["Split", "arguments", "measure", "say"]
@@ -36,12 +36,7 @@ def arguments(description: str, data: str) -> argparse.Namespace:
         description: what it does.
         data: what its data is.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("data", type=Path, help=data)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    return parser.parse_args()
+    return parser_of(description, data, threads=1).parse_args()
 
 
 def measure(split: Split, seeds: int, threads: int, make: Callable[..., Classifier] = Classifier) -> dict[str, Any]:

@@ -6,12 +6,9 @@
 over all windows of the test part, none left out. The horizon's 24 and more steps are forecast at once.
 """
 
-import argparse
-from pathlib import Path
-
 import pandas as pd
 
-from benchmarks.applications.rounds import Round, rounds, say
+from benchmarks.applications.rounds import Round, parser_of, rounds, say
 from carrousel import Forecaster
 
 ROWS = 20 * 30 * 24
@@ -32,13 +29,9 @@ PUBLISHED = {
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(description="ETTh1")
-    parser.add_argument("data", type=Path, help="ETTh1.csv")
+    parser = parser_of("ETTh1", "ETTh1.csv")
     parser.add_argument("--horizon", type=int, default=24)
     parser.add_argument("--univariate", action="store_true", help="the oil temperature alone")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="a JSON file for the results")
     asked = parser.parse_args()
     table = pd.read_csv(asked.data).iloc[:ROWS]
     naive: dict[str, float] = {}

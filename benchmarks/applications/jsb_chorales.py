@@ -16,7 +16,7 @@ from torch.nn import Dropout, Linear, Module
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pad_sequence
 
-from benchmarks.applications.rounds import Round, arguments, rounds, say
+from benchmarks.applications.rounds import Round, parser_of, rounds, say
 from carrousel import Recurrent
 from carrousel.backends.rows import within
 from carrousel.learn import InOrder, Shuffled, Training, fit
@@ -123,7 +123,7 @@ def naive(parts: list[Chorales]) -> dict[str, float]:
 
 def main() -> None:
     """Run it."""
-    asked = arguments("JSB chorales", "JSB_Chorales.mat")
+    asked = parser_of("JSB chorales", "JSB_Chorales.mat").parse_args()
     parts = read(asked.data)
     found = rounds(lambda seed: one(parts, seed, asked.threads), asked)
     say("JSB chorales, nats a frame", found, naive(parts), PUBLISHED, asked)

@@ -4,10 +4,9 @@ Eight points (x, y) each; the first 7,494 rows train (30 writers), the other 3,4
 scikit-learn's digits, 8 x 8 pixels read row by row, a quarter held out.
 """
 
-import numpy as np
-
 from benchmarks.applications.classify_rounds import Split, arguments, measure, say
 from carrousel.data.files import read_table
+from carrousel.data.shipped import handwritten_digits
 
 PUBLISHED = {
     "LSTM-FCN family, perhaps of another split: Karim et al., github.com/titu1994/MLSTM-FCN at 85100cc": "0.97",
@@ -32,13 +31,10 @@ def main() -> None:
 
 def digits_by_rows() -> Split:
     """Return scikit-learn's 1,797 digits as sequences of 8 rows of 8 pixels."""
-    from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    digits = load_digits()
-    train, test, of_train, of_test = train_test_split(
-        np.asarray(digits.images), digits.target, random_state=0, stratify=digits.target
-    )
+    images, digits = handwritten_digits()
+    train, test, of_train, of_test = train_test_split(images, digits, random_state=0, stratify=digits)
     return Split(train, of_train, test, of_test)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Round", "arguments", "rounds", "say"]
+__all__ = ["Round", "parser_of", "rounds", "say"]
 
 _LIBRARIES = ("carrousel", "torch", "numpy", "pytorch-lightning")
 
@@ -35,19 +35,20 @@ class Round(NamedTuple):
     cpu_seconds: float = 0.0
 
 
-def arguments(description: str, data: str) -> argparse.Namespace:
-    """Return what the script was called with.
+def parser_of(description: str, data: str, threads: int = 2) -> argparse.ArgumentParser:
+    """Return what reads a script's arguments.
 
     Args:
-        description: what it does.
+        description: what the script does.
         data: what its data is.
+        threads: of torch, unless asked otherwise.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("data", type=Path, help=data)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=threads)
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    return parser.parse_args()
+    return parser
 
 
 def rounds(one: Callable[[int], Round], asked: argparse.Namespace) -> list[Round]:

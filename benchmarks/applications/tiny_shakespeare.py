@@ -6,7 +6,7 @@ tenth, which also chooses the best weights, as it does in the numbers published 
 
 import math
 
-from benchmarks.applications.rounds import Round, arguments, rounds, say
+from benchmarks.applications.rounds import Round, parser_of, rounds, say
 from carrousel.models.generation.generator import Generator
 
 PUBLISHED = {
@@ -17,7 +17,7 @@ PUBLISHED = {
 
 def main() -> None:
     """Run it."""
-    asked = arguments("Tiny Shakespeare", "input.txt, 1,115,394 characters")
+    asked = parser_of("Tiny Shakespeare", "input.txt, 1,115,394 characters").parse_args()
     counted: dict[str, float] = {}
 
     def one(seed: int) -> Round:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from carrousel.learn import History, InOrder, Shuffled, Training, fit
-from carrousel.models.folder import is_first_process
+from carrousel.processes import is_first_process
 
 
 class Plane:

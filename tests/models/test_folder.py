@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from carrousel.errors import ModelError, OutputError
 from carrousel.models import folder as runs
-from carrousel.models.folder import Run, check_free, is_first_process, read, write
+from carrousel.models.folder import Run, check_free, read, write
+from carrousel.processes import is_first_process
 
 
 def run_of(value: float = 1.0) -> Run:

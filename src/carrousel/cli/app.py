@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from carrousel.errors import BackendError, CarrouselError, TrainingError
+from carrousel.processes import is_first_process
 
 __all__ = ["INTERRUPTED", "app", "main"]
 
@@ -43,9 +44,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; of processes that train together only the first one says something."""
-    is_first = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
     with ExitStack() as stack:
-        if not is_first:
+        if not is_first_process():
             nowhere = stack.enter_context(Path(os.devnull).open("w"))
             stack.enter_context(redirect_stdout(nowhere))
             stack.enter_context(redirect_stderr(nowhere))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from carrousel.cli import options
 from carrousel.cli.tables import print_table
 from carrousel.errors import OptionError, OutputError
 
@@ -148,8 +149,8 @@ def tune(
     time: Annotated[str | None, typer.Option(help="Column of times.", show_default="found")] = None,
     id: Annotated[str | None, typer.Option(help="Column of the series a row is of.", show_default="found")] = None,
     horizon: Annotated[int, typer.Option(help="Forecast: steps.")] = 24,
-    missing: Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")] = "error",
-    cell: Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")] = "lstm",
+    missing: options.Missing = "error",
+    cell: options.Cell = "lstm",
     trials: Annotated[int, typer.Option(help="Fits in all.")] = 20,
     timeout: Annotated[float | None, typer.Option(help="Begin no trial after so many seconds.")] = None,
     max_seconds: Annotated[float, typer.Option(help="Of each trial.")] = 30.0,
@@ -159,7 +160,7 @@ def tune(
     study: Annotated[str, typer.Option(help="The search's name in it.")] = "carrousel",
     seed: Annotated[int, typer.Option(help="Of weights, order, dropout and search.")] = 0,
     out: Annotated[Path, typer.Option(help="The folder for the best run.")] = Path("carrousel-runs/tuned"),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a run that is there.")] = False,
+    force: options.Force = False,
 ) -> None:
     """Search for better parameters, and keep the best run."""
     from carrousel.models import folder, tuning

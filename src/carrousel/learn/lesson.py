@@ -107,10 +107,11 @@ class Lesson(LightningModule):
     def _loss(self, batch: Any, part: str) -> Tensor:
         values, share = batch
         losses = self.losses(self.net, values)
+        total = losses.sum()
         if share:
-            self.totals[part][0] += float(losses.detach().sum())
+            self.totals[part][0] += float(total.detach())
             self.totals[part][1] += len(losses)
-        loss: Tensor = losses.sum() * share
+        loss: Tensor = total * share
         return loss
 
     def _set_rate(self, index: int) -> None:

@@ -16,8 +16,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from carrousel.errors import ModelError, OutputError
+from carrousel.processes import is_first_process
 
-__all__ = ["FORMAT", "Run", "check_free", "is_first_process", "read", "write"]
+__all__ = ["FORMAT", "Run", "check_free", "read", "write"]
 
 #: Raised when what the files hold changes; older versions refuse what is newer.
 FORMAT = 1
@@ -43,11 +44,6 @@ class Run:
     preprocess: Mapping[str, Any]
     metrics: Mapping[str, Any]
     files: Mapping[str, str]
-
-
-def is_first_process() -> bool:
-    """Whether this is the process that writes and prints, of those that train together."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
 
 
 def check_free(folder: Path, overwrite: bool) -> None:

@@ -97,11 +97,11 @@ def tune(
     if not search.trials:
         own = estimator.get_params(deep=False)
         search.enqueue_trial({name: own[name] for name in space})
-    best: list[Estimator] = []
+    given, best = (data,) if y is None else (data, y), list[Estimator]()
 
     def objective(trial: "Trial") -> float:
         candidate = clone(estimator).set_params(**{name: draw(trial, name) for name, draw in space.items()})
-        candidate.fit(data, *(() if y is None else (y,)), **fit)
+        candidate.fit(*given, **fit)
         loss: float = candidate.history_.best.validation
         if not best or loss < best[0].history_.best.validation:
             best[:] = [candidate]
@@ -111,7 +111,7 @@ def tune(
     left = trials - sum(trial.state.is_finished() for trial in search.trials)
     if left > 0:
         search.optimize(objective, n_trials=left, timeout=timeout, callbacks=[finished], catch=(TrainingError,))
-    return _tuned(search, best, estimator, space, (data, *(() if y is None else (y,))), fit)
+    return _tuned(search, best, estimator, space, given, fit)
 
 
 def _tuned(

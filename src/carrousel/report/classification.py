@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from carrousel.report.accuracy import confusions, rows, verdict
-from carrousel.report.figures import COLOURS, GREY, INK, canvas, legend, picture
+from carrousel.report.figures import COLOURS, INK, canvas, picture
+from carrousel.report.learning import learning_curve
 from carrousel.report.page import Card, Page, Picture, Section
 
 __all__ = ["classification_page"]
@@ -134,16 +135,5 @@ def _short(name: str) -> str:
 
 
 def _curve(curve: Sequence[tuple[float, float, float]]) -> Picture:
-    drawing, (axes,) = canvas([2.6])
-    seconds, train, validation = zip(*curve, strict=True)
-    axes.plot(seconds, train, "-", marker=".", color=COLOURS[1], lw=2, label="training")
-    axes.plot(seconds, validation, "-", marker=".", color=COLOURS[0], lw=2, label="held out")
-    best = int(np.argmin(validation))
-    axes.axvline(seconds[best], color=GREY, lw=1.2, ls="--", label="kept")
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("seconds of training")
-    axes.set_ylabel("loss, nats")
-    legend(axes, columns=3)
     caption = "Each point is an epoch; training is measured while the weights change, with dropout and noise."
-    return picture(drawing, "Learning curve", caption)
+    return learning_curve(curve, "loss, nats", "held out", caption, from_zero=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carrousel.report.figures import COLOURS, GREY, INK, canvas, legend, picture
+from carrousel.report.learning import learning_curve
 from carrousel.report.page import Card, Page, Picture, Section
 
 __all__ = ["Drawn", "forecasting_page", "result_lines"]
@@ -186,14 +187,5 @@ def _by_step(metrics: Mapping[str, Any]) -> Picture:
 
 
 def _curve(curve: Sequence[tuple[float, float, float]]) -> Picture:
-    drawing, (axes,) = canvas([2.6])
-    seconds, train, validation = zip(*curve, strict=True)
-    axes.plot(seconds, train, "-", marker=".", color=COLOURS[1], lw=2, label="training")
-    axes.plot(seconds, validation, "-", marker=".", color=COLOURS[0], lw=2, label="validation")
-    axes.axvline(seconds[int(np.argmin(validation))], color=GREY, lw=1.2, ls="--", label="kept")
-    axes.set_xlim(left=0)
-    axes.set_xlabel("seconds of training")
-    axes.set_ylabel("quantile loss")
-    legend(axes, columns=3)
     caption = "Each point is an epoch; training is measured while the weights change, with dropout."
-    return picture(drawing, "Learning curve", caption)
+    return learning_curve(curve, "quantile loss", "validation", caption)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from carrousel.report.bits import rows, verdict
-from carrousel.report.figures import COLOURS, GREY, canvas, legend, picture
+from carrousel.report.learning import learning_curve
 from carrousel.report.page import Card, Page, Picture, Section
 
 __all__ = ["Learned", "Sample", "generation_page"]
@@ -94,17 +94,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _curve(curve: Sequence[Learned], metrics: Mapping[str, Any], unit: str) -> Picture:
-    drawing, (axes,) = canvas([2.6])
-    seconds = [epoch.seconds for epoch in curve]
-    for name, values, colour in (
-        ("training", [epoch.train for epoch in curve], COLOURS[1]),
-        ("held-out end", [epoch.validation for epoch in curve], COLOURS[0]),
-    ):
-        axes.plot(seconds, [value / math.log(2) for value in values], "-", marker=".", color=colour, lw=2, label=name)
-    axes.axhline(metrics["five_gram_bits"], color=GREY, lw=1.2, ls="--", label="5-gram")
-    axes.set_xlim(left=0)
-    axes.set_xlabel("seconds of training")
-    axes.set_ylabel(f"bits per {unit}")
-    legend(axes, columns=3)
+    bits = [Learned(e.seconds, e.train / math.log(2), e.validation / math.log(2)) for e in curve]
     caption = "Each point is an epoch; training is measured while the weights change, and with dropout."
-    return picture(drawing, "Learning curve", caption)
+    level = "5-gram", metrics["five_gram_bits"]
+    return learning_curve(bits, f"bits per {unit}", "held-out end", caption, level=level)
