@@ -56,9 +56,8 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"{folder} - is there already - name another folder, or ask to overwrite it (--force)")
     if overwrite and folder.exists() and not (folder / CONFIG).exists() and (folder.is_file() or any(folder.iterdir())):
         raise OutputError(f"{folder} - is not a run, it has no {CONFIG}; it is not overwritten - name another folder")
-    parent = folder.absolute().parent
+    parent = next(above for above in folder.absolute().parents if above.exists())
     try:
-        parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
@@ -80,6 +79,7 @@ def write(folder: Path, run: Run, overwrite: bool = False) -> None:
         return
     check_free(folder, overwrite)
     folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write_file(beside / CONFIG, _json(run.config))
