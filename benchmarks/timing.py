@@ -77,7 +77,8 @@ def compare(sides: Mapping[str, Callable[[], Any]], plan: Plan) -> dict[str, Tim
 
 
 def _warm_up(side: Callable[[], Any]) -> float:
-    """Seconds of the fastest of some calls, of the first one if that is long."""
+    """Seconds of the fastest of some calls; the first one, which may compile a kernel, does not count."""
+    side()
     fastest = float("inf")
     for _ in range(10):
         start = time.perf_counter()

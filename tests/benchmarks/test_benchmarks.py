@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -183,6 +184,18 @@ def test_a_disagreement_ends_its_case_only() -> None:
     assert list(timing.attempt(measure, 1.0)) == [1, 2]
     first, finding = timing.attempt(measure, 3.0)
     assert (first, finding.what) == (1, "h - differs by 6.7e-01, expected at most 1e-03")
+
+
+def test_a_slow_first_call_does_not_make_a_slow_side() -> None:
+    calls = []
+
+    def compiles_once() -> None:
+        calls.append(0)
+        if len(calls) == 1:
+            time.sleep(0.12)
+
+    plan = importlib.import_module("benchmarks.plan").Plan(repeat=3)
+    assert timing.compare({"ours": compiles_once}, plan)["ours"].calls == 600
 
 
 def test_flops_are_those_of_the_products() -> None:
