@@ -7,9 +7,9 @@ from torch import Tensor
 from bptt import BATCH, SIZE, Sequence, assert_same_gradients, by_adjoint, by_autograd, cell_of, sequence_of
 from carrousel import cells
 from carrousel.backends.eager import groups
-from carrousel.calculus.notation import HIDDEN, OUTPUT
+from carrousel.calculus.notation import OUTPUT
 from carrousel.cell import Cell
-from carrousel.errors import CarrouselError, DefinitionError, OptionError, OptionTypeError, UnknownNameError
+from carrousel.errors import CarrouselError, DefinitionError, OptionError, UnknownNameError
 from carrousel.nn.recurrent import Recurrent
 from carrousel.transforms import clip_cell, clip_gates, detached, looked_up, projected, truncated, variant, zoneout
 
@@ -208,69 +208,6 @@ def test_detached_stops_only_what_the_group_multiplies() -> None:
     assert equations(detached(cell_of(text), "p"))["h"] == "r * (p.h * stop_gradient(h_prev) + 2 * h_prev)"
 
 
-# ---------------------------------------------------------------------- zoneout
-
-
-def mask(value: float) -> Tensor:
-    return torch.full((BATCH, SIZE[HIDDEN]), value, dtype=torch.float64)
-
-
-def test_zoneout_that_keeps_nothing_is_the_cell() -> None:
-    cell, on = zoneout(LSTM), sequence_of(LSTM)
-    for got, expected in zip(outputs(cell, on, h=mask(0), c=mask(0)), outputs(LSTM, on), strict=True):
-        assert torch.equal(got, expected)
-
-
-def test_zoneout_that_keeps_everything_holds_the_states() -> None:
-    cell, on = zoneout(LSTM), sequence_of(LSTM)
-    for got, expected in zip(outputs(cell, on, h=mask(1), c=mask(1)), on.states.values(), strict=True):
-        assert torch.equal(got, expected)
-
-
-def test_zoneout_of_one_state_does_not_reach_the_output_of_the_step() -> None:
-    cell, on = zoneout(LSTM, "c"), sequence_of(LSTM)
-    h, c = outputs(cell, on, c=mask(1))
-    assert torch.equal(c, on.states["c"])
-    assert torch.equal(h, outputs(LSTM, on)[0])
-    assert cell.definition.step_inputs == ("keep_c_t",)
-
-
-def test_zoneout_with_a_probability_is_the_expectation() -> None:
-    cell, on = zoneout(GRU), sequence_of(GRU)
-    (mixed,), (new,) = outputs(cell, on, h=mask(0.25)), outputs(GRU, on)
-    torch.testing.assert_close(mixed, 0.25 * on.states["h"] + 0.75 * new)
-
-
-def test_zoneout_of_a_state_named_twice_is_one() -> None:
-    assert zoneout(LSTM, "c", "c") == zoneout(LSTM, "c")
-
-
-def test_zoneout_keeps_clear_of_taken_names() -> None:
-    text = "def small(x, h_prev, W):\n    h_new = tanh(W.h @ x)\n    h = h_new + h_prev\n    return h\n"
-    assert set(equations(zoneout(cell_of(text)))) == {"h_new", "h_new2", "h"}
-
-
-# ---------------------------------------------------------------------- clips
-
-
-def test_clip_cell() -> None:
-    on = sequence_of(LSTM)
-    free, clipped = outputs(LSTM, on)[1], outputs(clip_cell(LSTM, 0.5), on)[1]
-    assert float(free.abs().max()) > 0.5
-    assert torch.equal(clipped, free.clamp(-0.5, 0.5))
-    assert equations(clip_cell(LSTM, 2, state="h"))["h"] == "clip(o * tanh(c), -2.0, 2.0)"
-
-
-def test_clip_gates() -> None:
-    clipped = equations(clip_gates(GRU, 3))
-    assert clipped["r"] == "sigmoid(clip(W.r @ x + b.r + R.r @ h_prev + bR.r, -3.0, 3.0))"
-    assert clipped["h"] == "(1 - z) * n + z * h_prev"
-    on = sequence_of(GRU)
-    wide, narrow = outputs(clip_gates(GRU, 1e9), on), outputs(clip_gates(GRU, 1e-9), on)
-    assert torch.equal(wide[0], outputs(GRU, on)[0])
-    torch.testing.assert_close(narrow[0], 0.5 * on.states["h"], rtol=0, atol=1e-8)
-
-
 # ---------------------------------------------------------------------- projected, variant
 
 
@@ -341,56 +278,6 @@ def test_variant_drops_what_nothing_uses() -> None:
             DefinitionError,
             "g:  n = tanh(k)\n  unknown name 'k'; states and quantities at this line are h_prev, r, z.\n"
             "  compute it on a line above, or add it to the signature",
-        ),
-        (
-            lambda: zoneout(LSTM, "s"),
-            UnknownNameError,
-            "zoneout(lstm) - no state 's', there are h, c - name one of them",
-        ),
-        (
-            lambda: zoneout(cells.get("slstm")),
-            OptionError,
-            "zoneout(slstm) - state m begins at -inf - leave it out",
-        ),
-        (
-            lambda: zoneout(zoneout(LSTM, "c"), "h", "c"),
-            OptionError,
-            "zoneout(lstm_zoneout) - state c is zoned out already - leave it out",
-        ),
-        (
-            lambda: zoneout(projected(LSTM), "h"),
-            OptionError,
-            "zoneout(lstm_projected) - state h is a projected output - project as the last change",
-        ),
-        (
-            lambda: clip_cell(GRU, 1),
-            UnknownNameError,
-            "clip_cell(gru) - no state 'c', there are h - name one of them",
-        ),
-        (
-            lambda: clip_cell(projected(LSTM), 1, "h"),
-            OptionError,
-            "clip_cell(lstm_projected) - state h is a projected output - project as the last change",
-        ),
-        (
-            lambda: clip_cell(LSTM, 0),
-            OptionError,
-            "clip_cell(lstm) - expected a limit above 0, got 0 - give the largest magnitude",
-        ),
-        (
-            lambda: clip_gates(LSTM, float("nan")),
-            OptionError,
-            "clip_gates(lstm) - expected a limit above 0, got nan - give the largest magnitude",
-        ),
-        (
-            lambda: clip_gates(LSTM, "3"),
-            OptionTypeError,
-            "clip_gates(lstm) - expected a number, got '3' - give the largest magnitude",
-        ),
-        (
-            lambda: clip_gates(LSTM, True),
-            OptionTypeError,
-            "clip_gates(lstm) - expected a number, got True - give the largest magnitude",
         ),
         (
             lambda: projected(projected(LSTM)),

@@ -3,14 +3,16 @@
 import ast
 import copy
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from carrousel.calculus.names import fresh
 from carrousel.cell import Cell, from_text
 from carrousel.errors import DefinitionError
 
 __all__ = [
+    "Operands",
     "Truncation",
+    "add_step_inputs",
     "cell_of",
     "clipped",
     "function_of",
@@ -49,6 +51,12 @@ def right_side(name: str, quantity: str, text: str) -> ast.expr:
         ) from None
 
 
+def add_step_inputs(cell: Cell, function: ast.FunctionDef, names: Iterable[str]) -> None:
+    """Put inputs per step right behind the states."""
+    place = 1 + len(cell.states)
+    function.args.args[place:place] = [ast.arg(name) for name in names]
+
+
 def names_of(cell: Cell) -> set[str]:
     """Every name that a cell's text gives or takes."""
     return {*cell.definition.arguments, *cell.definition.constants, *cell.quantities}
@@ -81,25 +89,35 @@ def with_expressions(cell: Cell, name: str, change: Callable[[ast.expr], ast.exp
     return cell_of(cell, name, function, note)
 
 
-class Truncation(ast.NodeTransformer):
-    """Stops the gradient at the previous states inside the operands of products.
+class Operands(ast.NodeTransformer):
+    """Changes previous states inside the operands of products, and nowhere else.
 
     An operand may reach a previous state through named quantities, as `u = r * h_prev` does in `R.n @ u`; the product
-    then takes a twin of that line, `u_cut = r * stop_gradient(h_prev)`.
+    then takes a twin of that line, called `u_<mark>`.
+
+    Args:
+        cell: the cell.
+        states: those whose previous values are changed.
+        change: makes the expression that takes a previous state's place.
+        mark: ends the twins' names.
     """
 
-    def __init__(self, cell: Cell) -> None:
-        self.previous = {f"{state}_prev" for state in cell.states}
+    def __init__(self, cell: Cell, states: Iterable[str], change: Callable[[ast.Name], ast.expr], mark: str) -> None:
+        self.previous, self.change, self.mark = {f"{state}_prev" for state in states}, change, mark
         self.lines = {e.name: e.value for e in cell.definition.equations if e.name not in cell.states}
         self.taken = names_of(cell)
         self.twins: dict[str, str] = {}
         self.waiting: list[ast.stmt] = []
         self.inside = False  # of a product's operand
 
-    def new_lines(self) -> list[ast.stmt]:
-        """The twins that the last line asked for."""
-        waiting, self.waiting = self.waiting, []
-        return waiting
+    def walk(self, function: ast.FunctionDef) -> None:
+        """Change a function; the twins stand above the lines that ask for them."""
+        body: list[ast.stmt] = []
+        for line in function.body:
+            rewritten = self.visit(line)
+            body += [*self.waiting, rewritten]
+            self.waiting = []
+        function.body = body
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         """Note whether this is a product, whose operand is changed."""
@@ -108,20 +126,14 @@ class Truncation(ast.NodeTransformer):
         self.inside = before
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Leave alone what is stopped already."""
-        if not _is_stopped(node):
-            self.generic_visit(node)
-        return node
-
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Leave parameters alone."""
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Stop the gradient at a previous state; take the twin of a quantity that reaches one."""
+        """Change a previous state; take the twin of a quantity that reaches one."""
         if self.inside and node.id in self.previous:
-            return stopped(node)
+            return self.change(node)
         return ast.Name(self._twin(node.id), ast.Load()) if self.inside and self._reaches_back(node) else node
 
     def _reaches_back(self, node: ast.AST) -> bool:
@@ -135,10 +147,23 @@ class Truncation(ast.NodeTransformer):
     def _twin(self, name: str) -> str:
         if name not in self.twins:
             value = self.visit(copy.deepcopy(self.lines[name]))
-            self.twins[name] = fresh(f"{name}_cut", self.taken)
+            self.twins[name] = fresh(f"{name}_{self.mark}", self.taken)
             self.taken.add(self.twins[name])
             self.waiting.append(ast.Assign([ast.Name(self.twins[name], ast.Store())], value))
         return self.twins[name]
+
+
+class Truncation(Operands):
+    """Stops the gradient at the previous states inside the operands of products."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell, cell.states, stopped, "cut")
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Leave alone what is stopped already."""
+        if not _is_stopped(node):
+            self.generic_visit(node)
+        return node
 
 
 def _is_stopped(node: ast.Call) -> bool:

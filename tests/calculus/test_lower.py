@@ -110,7 +110,7 @@ def test_operations_of_random_definitions(cell: Cell) -> None:
 
 
 def test_most_cells_have_one_product_stage() -> None:
-    for name in set(cells.names()) - {"gru_2014", "nig"}:
+    for name in set(cells.names()) - {"gru_2014", "nig", "layer_norm_lstm", "layer_norm_lstm_per_gate"}:
         assert kinds(forward_step(cells.get(name).trace)) == ["product", "map"], name
         assert kinds(backward_step(cells.get(name).adjoint)) in (["map", "product", "map"], ["map"]), name
 

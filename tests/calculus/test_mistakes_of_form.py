@@ -330,6 +330,8 @@ make()
         ("initial={'h': True}", "initial= gives h the value True, expected a number", "give an int or float"),
         ("initial=3", "initial= is 3, expected state -> number", 'write initial={"m": -inf}'),
         ("shared=('i',)", "shared= names 'i'; the quantities are z, h.", "name one of the quantities"),
+        ("gains='b'", "gains= is the text 'b', expected names", 'write gains=("b",)'),
+        ("gains=('W',)", "gains= names 'W'; the groups of vectors are none.", "name one of the groups of vectors"),
         ("shared='z'", "shared= is the text 'z', expected names", 'write shared=("z",)'),
     ],
 )

@@ -35,6 +35,8 @@ DERIVED = {
     "cifg": "h c; W x: i z o; R h_prev: i z o; p: i o; b: i z o",
     "fgr": "h c i f o; W x: i f z o; R h_prev: i f z o; Ri i_prev: i f o; Rf f_prev: i f o; Ro o_prev: i f o; "
     "p: i f o; b: i f z o",
+    "layer_norm_lstm": "h c; W x: i f z o; R h_prev: i f z o; gW: i f z o; gR: i f z o; g: c; b: i f z o c",
+    "layer_norm_lstm_per_gate": "h c; W x: i f z o; R h_prev: i f z o; g: i f z o c; b: i f z o c",
     "gru": "h; W x: r z n; R h_prev: r z n; b: r z n; bR: r z n",
     "gru_2014": "h; W x: r z n; R h_prev, r * h_prev: r z n; b: r z n",
     "slstm": "h c n m; W x: i f z o; R h_prev: i f z o; b: i f z o",
@@ -98,6 +100,15 @@ def test_step_inputs_stand_between_states_and_groups() -> None:
     definition = zoneout(cells.get("lstm")).definition
     assert definition.step_inputs == ("keep_h_t", "keep_c_t")
     assert definition.arguments[:5] == ("x", "h_prev", "c_prev", "keep_h_t", "keep_c_t")
+
+
+def test_equal_is_what_has_the_same_text_and_constants() -> None:
+    text = "def small(x, h_prev, W):\n    h = k * h_prev + W.h @ x\n    return h\n"
+    one, other, third = (parse(text, {"k": k}, "small") for k in (2, 2, 3))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != third
+    assert one != text
 
 
 def test_sizes_of_a_projection() -> None:

@@ -1,5 +1,6 @@
 """From equations to programs: which products share an accumulator, and what runs together."""
 
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sympy
@@ -208,9 +209,11 @@ def _sizes(forward: Trace, adjoint: Adjoint, fused: _Fusion, equations: Equation
     for name, matrix in made:
         group = definition.group(matrix.split(".")[0])
         sizes.setdefault(name, str(group.columns) if is_backward else group.rows)
+    rows = {str(s): definition.group(p.group).rows for s, p in forward.opaque.items() if isinstance(p, Product)}
+    known = ChainMap(sizes, rows)
     for symbol, value in (*forward.equations, *equations):
-        reads = (str(s) for s in value.free_symbols)
-        sizes.setdefault(str(symbol), next((sizes[r] for r in sorted(reads) if r in sizes), HIDDEN))
+        reads = sorted(str(s) for s in value.free_symbols)
+        sizes.setdefault(str(symbol), next((known[r] for r in reads if r in known), HIDDEN))
     return sizes
 
 

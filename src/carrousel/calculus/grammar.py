@@ -140,16 +140,20 @@ class Grammar(Expressions):
             self._fail(wrong, f"choose another name for {name}")
 
     def _projecting_group(self) -> str | None:
-        """The group that makes the output by one bare product with a quantity of this step: `h = P.h @ m`."""
+        """The group that makes the output by a product with a quantity of this step, clipped or not: `h = P.h @ m`."""
         output = self.states[0]
         for node in self.statement.body:
             match node:
-                case ast.Assign(
-                    targets=[ast.Name(id=name)],
-                    value=ast.BinOp(left=ast.Attribute(value=ast.Name(id=group)), op=ast.MatMult(), right=operand),
-                ) if name == output:
-                    read = {n.id for n in ast.walk(operand) if isinstance(n, ast.Name)}
-                    return group if read & self.bound_at.keys() and f"{output}_prev" not in read else None
+                case ast.Assign([ast.Name(name)], ast.Call(ast.Name("clip"), [made, *_]) | made) if name == output:
+                    return self._projects(made)
+        return None
+
+    def _projects(self, node: ast.expr) -> str | None:
+        """The group of a product with a quantity of this step, None for what is none."""
+        match node:
+            case ast.BinOp(ast.Attribute(ast.Name(group)), ast.MatMult(), operand):
+                read = {n.id for n in ast.walk(operand) if isinstance(n, ast.Name)}
+                return group if read & self.bound_at.keys() and f"{self.states[0]}_prev" not in read else None
         return None
 
     # ------------------------------------------------------------------ the lines

@@ -59,7 +59,7 @@ class Definition:
         step_inputs: the arguments `<name>_t`.
         groups: the parameter groups, gates in order of first use.
         equations: the lines as written.
-        projected: whether the output has a size of its own (`h = P.h @ m`).
+        projected: whether the output has a size of its own (`h = P.h @ m`, clipped or not).
     """
 
     name: str
@@ -92,6 +92,9 @@ class Definition:
         """A hash of everything that the equations depend on."""
         parts = [str(functions.VERSION), self.text, *(f"{k}={v!r}" for k, v in sorted(self.constants.items()))]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Definition) and self.identity == other.identity
 
     def __hash__(self) -> int:
         return hash(self.identity)
