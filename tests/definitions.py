@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 from bptt import cell_of
 from carrousel import cells
 from carrousel.cell import Cell
-from carrousel.transforms import clip_cell, clip_gates, detached, projected, truncated, zoneout
+from carrousel.transforms import (
+    clip_cell,
+    clip_gates,
+    clip_projection,
+    detached,
+    projected,
+    recurrent_dropout,
+    truncated,
+    zoneout,
+)
 
 #: One transform, or two.
 TRANSFORMED = {
@@ -22,6 +31,11 @@ TRANSFORMED = {
     "lstm projected": lambda: projected(cells.get("lstm")),
     "peephole_lstm projected": lambda: projected(cells.get("peephole_lstm")),
     "slstm projected": lambda: projected(cells.get("slstm")),
+    "lstm recurrent_dropout": lambda: recurrent_dropout(cells.get("lstm")),
+    "gru_2014 recurrent_dropout": lambda: recurrent_dropout(cells.get("gru_2014")),
+    "layer_norm_lstm recurrent_dropout": lambda: recurrent_dropout(cells.get("layer_norm_lstm")),
+    "lstm zoneout in evaluation": lambda: zoneout(cells.get("lstm"), rate=0.2),
+    "lstm projected, clip_projection": lambda: clip_projection(projected(cells.get("lstm")), 0.2),
     "lstm projected, truncated": lambda: truncated(projected(cells.get("lstm"))),
     "peephole_lstm clipped, zoned out, projected": lambda: projected(
         zoneout(clip_cell(cells.get("peephole_lstm"), 0.5), "c")

@@ -17,6 +17,7 @@ from carrousel.cells.elman import simple_recurrent
 from carrousel.cells.lstm_1997 import memory_cell
 from carrousel.errors import BackendError, UnknownNameError
 from carrousel.functions import log_sigmoid, relu, sigmoid, tanh
+from carrousel.transforms import variant
 
 every_cell = pytest.mark.parametrize("name", cells.names())
 LEAKY = "def leaky(x, h_prev, W, R):\n    h = k * h_prev + tanh(W.h @ x + R.h @ h_prev)\n    return h\n"
@@ -88,7 +89,7 @@ def test_repr() -> None:
 @every_cell
 def test_registry_cell_names_its_paper(name: str) -> None:
     found = cells.get(name)
-    assert found.paper.startswith(("Elman", "Le,", "Hochreiter", "Gers", "Greff", "Cho", "Beck"))
+    assert found.paper.startswith(("Elman", "Le,", "Hochreiter", "Gers", "Greff", "Cho", "Beck", "Ba,"))
     assert found.doc.splitlines()[0].endswith(".")
 
 
@@ -154,12 +155,17 @@ def test_equality_sees_every_part() -> None:
     for other in others:
         assert base != other
     assert base != base.name
+    assert plain != Cell(plain.definition, gains=("b",))
 
 
 def test_from_text_keeps_the_options_that_still_apply() -> None:
     text = "def less(x, h_prev, W, R):\n    i = sigmoid(W.i @ x + R.i @ h_prev)\n    h = i\n    return h\n"
     less = from_text(text, {}, with_options)
     assert (less.initial, less.shared, less.init) == ({"h": 1.0}, ("i",), "identity")
+    normalised = cells.get("layer_norm_lstm")
+    assert normalised.truncated().gains == normalised.gains == ("gW", "gR", "g")
+    assert variant(normalised, "open", "No output norm.", h="o * tanh(c)").gains == ("gW", "gR")
+    assert pickle.loads(pickle.dumps(normalised)).gains == normalised.gains
 
 
 # ---------------------------------------------------------------------- kernels

@@ -28,6 +28,7 @@ class Cell:
         initial: state -> its value before the first step, 0 where not named.
         shared: the gates that the cells of one memory block share (Hochreiter & Schmidhuber 1997, section 4).
         init: the name of the initialiser that the cell's paper asks for, None for PyTorch's.
+        gains: the groups of vectors that scale what is normalised: they begin at 1, whatever draws the rest.
 
     Shapes:
         Calling with tensors: x (batch, input), states (batch, hidden), groups as `carrousel.backends.eager.groups`
@@ -62,12 +63,14 @@ class Cell:
         initial: Mapping[str, float] | None = None,
         shared: tuple[str, ...] = (),
         init: str | None = None,
+        gains: tuple[str, ...] = (),
     ) -> None:
         self.definition = definition
         self.name = definition.name + _constants(definition)
         self.initial = {**dict.fromkeys(definition.states, 0.0), **self._checked_initial(initial or {})}
         self.shared = self._checked_shared(shared)
         self.init = init
+        self.gains = self._checked_gains(gains)
 
     def _checked_initial(self, initial: Mapping[str, float]) -> dict[str, float]:
         if not isinstance(initial, Mapping):
@@ -87,10 +90,18 @@ class Cell:
             self._known("shared=", gate, self.quantities, "quantities")
         return tuple(shared)
 
+    def _checked_gains(self, gains: tuple[str, ...]) -> tuple[str, ...]:
+        if isinstance(gains, str):
+            self._mistaken("gains=", f"is the text {gains!r}, expected names", f'write gains=("{gains}",)')
+        vectors = tuple(group.name for group in self.groups if not group.is_matrix)
+        for group in gains:
+            self._known("gains=", group, vectors, "groups of vectors")
+        return tuple(gains)
+
     def _known(self, option: str, name: str, known: tuple[str, ...], kind: str) -> None:
         if name not in known:
             todo = did_you_mean(str(name), known).strip() or f"name one of the {kind}"
-            self._mistaken(option, f"names {name!r}; the {kind} are {', '.join(known)}.", todo)
+            self._mistaken(option, f"names {name!r}; the {kind} are {', '.join(known) or 'none'}.", todo)
 
     def _mistaken(self, option: str, what: str, todo: str) -> NoReturn:
         raise DefinitionError(self.name, None, f"@cell({option}...)", f"{option} {what}", todo)
@@ -254,7 +265,7 @@ class Cell:
     # ------------------------------------------------------------------ identity
 
     def _key(self) -> tuple:
-        return self.name, self.definition.identity, tuple(self.initial.items()), self.shared, self.init
+        return self.name, self.definition.identity, tuple(self.initial.items()), self.shared, self.init, self.gains
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cell) and self._key() == other._key()
@@ -269,7 +280,7 @@ class Cell:
         return self
 
     def __reduce__(self) -> tuple:
-        return Cell, (self.definition, self.initial, self.shared, self.init)
+        return Cell, (self.definition, self.initial, self.shared, self.init, self.gains)
 
 
 @overload
@@ -278,7 +289,11 @@ def cell(definition: Callable[..., Any], /) -> Cell: ...
 
 @overload
 def cell(
-    *, initial: Mapping[str, float] | None = None, shared: tuple[str, ...] = (), init: str | None = None
+    *,
+    initial: Mapping[str, float] | None = None,
+    shared: tuple[str, ...] = (),
+    init: str | None = None,
+    gains: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Cell]: ...
 
 
@@ -289,6 +304,7 @@ def cell(
     initial: Mapping[str, float] | None = None,
     shared: tuple[str, ...] = (),
     init: str | None = None,
+    gains: tuple[str, ...] = (),
 ) -> Cell | Callable[[Callable[..., Any]], Cell]:
     """Make a cell from the function that it decorates.
 
@@ -297,6 +313,7 @@ def cell(
         initial: state -> its value before the first step where that is not 0.
         shared: the gates that the cells of one memory block share.
         init: the name of the cell's own initialiser.
+        gains: the groups of vectors that begin at 1.
 
     Returns:
         The Cell, or a decorator if options are given.
@@ -332,7 +349,7 @@ def cell(
             definition = read(function)
         except DefinitionError as error:  # the message says where; frames of carrousel would bury it
             raise error.with_traceback(None) from None
-        return Cell(definition, initial, shared, init)
+        return Cell(definition, initial, shared, init, gains)
 
     return make if definition is None else make(definition)
 
@@ -342,7 +359,8 @@ def from_text(text: str, constants: Mapping[str, Any], like: Cell) -> Cell:
     definition = parse(text, {**TABLE, **constants}, like.definition.name)
     initial = {s: v for s, v in like.initial.items() if s in definition.states}
     shared = tuple(g for g in like.shared if g in definition.quantities)
-    return Cell(definition, initial, shared, like.init)
+    gains = tuple(g for g in like.gains if g in definition.arguments)
+    return Cell(definition, initial, shared, like.init, gains)
 
 
 def _constants(definition: Definition) -> str:

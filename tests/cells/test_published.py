@@ -14,6 +14,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
+from torch.nn.functional import layer_norm
 
 import carrousel
 from carrousel import cells
@@ -222,6 +223,34 @@ def slstm(w, x, h, c, n, m):
     return o * c / n, c, n, stabiliser
 
 
+def stacked(w: dict, group: str) -> np.ndarray:
+    """A group's rows of the gates i, f, z, o, one gate under the other."""
+    return np.concatenate([w[group][gate] for gate in "ifzo"])
+
+
+def normalised(net: np.ndarray, epsilon: float) -> np.ndarray:
+    return layer_norm(torch.from_numpy(net), net.shape, eps=epsilon).numpy()
+
+
+def layer_norm_lstm(w, x, h, c):
+    """LN(W x) + LN(R h) + b, each over the units of all gates at once; LN(c) on its way to h only."""
+    nets = normalised(stacked(w, "W") @ x, 1e-5) * stacked(w, "gW")
+    nets = nets + normalised(stacked(w, "R") @ h, 1e-5) * stacked(w, "gR") + stacked(w, "b")
+    i, f, z, o = np.split(nets, 4)
+    c = sigma(f) * c + sigma(i) * np.tanh(z)
+    return sigma(o) * np.tanh(normalised(c, 1e-5) * w["g"]["c"] + w["b"]["c"]), c
+
+
+def layer_norm_lstm_per_gate(w, x, h, c):
+    """LN(W x + R h) of each gate; LN(c) is what is carried."""
+    net_i, net_f, net_z, net_o = (
+        normalised(w["W"][k] @ x + w["R"][k] @ h, 1e-12) * w["g"][k] + w["b"][k] for k in "ifzo"
+    )
+    c = sigma(net_f) * c + sigma(net_i) * np.tanh(net_z)
+    c = normalised(c, 1e-12) * w["g"]["c"] + w["b"]["c"]
+    return sigma(net_o) * np.tanh(c), c
+
+
 def check_equations(cell: Cell, step) -> None:
     assert_close(ours(cell), unrolled(cell, step))
 
@@ -301,6 +330,8 @@ CHECKS = {
     "fgr": lambda cell: check_equations(cell, odyssey("FGR")),
     "gru": lambda cell: check_torch(cell, torch.nn.GRU),
     "gru_2014": lambda cell: check_onnx_reference(cell, "GRU", "zrh", linear_before_reset=0),
+    "layer_norm_lstm": lambda cell: check_equations(cell, layer_norm_lstm),
+    "layer_norm_lstm_per_gate": lambda cell: check_equations(cell, layer_norm_lstm_per_gate),
     "slstm": lambda cell: check_equations(cell, slstm),
 }
 
@@ -338,6 +369,17 @@ def test_lengths_are_those_of_onnx_reference() -> None:
 
 def test_clipped_gates_are_those_of_onnxruntime() -> None:
     check_onnxruntime(clip_gates(cells.get("lstm"), 0.3), "LSTM", "iofc", clip=0.3)
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_numbers_of_tensorflow(inputs: int) -> None:
+    """What the tests of tf.contrib.rnn expect of a LayerNormBasicLSTMCell whose weights are all 0.5."""
+    made = carrousel.LSTM(inputs, 2, cell="layer_norm_lstm_per_gate", forget_bias=1.0)
+    torch.nn.init.constant_(made.weight_ih_l0, 0.5)
+    torch.nn.init.constant_(made.weight_hh_l0, 0.5)
+    _, (h, c) = made(torch.ones(1, inputs), (torch.tensor([[0.2, 0.3]]), torch.tensor([[0.0, 0.1]])))
+    torch.testing.assert_close(h, torch.tensor([[-0.38079708, 0.38079708]]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(c, torch.tensor([[-1.0, 1.0]]), rtol=1e-5, atol=0)
 
 
 # ---------------------------------------------------------------------- the checks see a changed equation

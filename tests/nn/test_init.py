@@ -101,6 +101,26 @@ def test_identity_and_the_default_of_irnn() -> None:
     assert not torch.equal(layer("irnn", "torch").weight_hh_l0, torch.eye(HIDDEN))
 
 
+@pytest.mark.parametrize("how", [None, *INITIALISERS])
+def test_gains_begin_at_one(how: str | None) -> None:
+    made = layer("layer_norm_lstm", how, num_layers=2, bidirectional=True)
+    for name, parameter in made.named_parameters():
+        assert name[0] != "g" or torch.equal(parameter, torch.ones_like(parameter)), name
+    if how in (None, "layer_norm"):
+        assert is_uniform(made.weight_hh_l0.detach(), 1 / math.sqrt(HIDDEN))
+        assert not made.bias_ih_l0.any()
+    per_gate = carrousel.LSTMCell(INPUT, HIDDEN, cell="layer_norm_lstm_per_gate", init=how)
+    assert torch.equal(per_gate.g, torch.ones(5 * HIDDEN))
+
+
+def test_own_functions_may_set_gains() -> None:
+    def quarters(stack: Stack) -> None:
+        nn.init.constant_(stack.parameters["g"], 0.25)
+
+    assert torch.equal(layer("layer_norm_lstm", quarters).g_l0, torch.full((HIDDEN,), 0.25))
+    assert torch.equal(layer("layer_norm_lstm", quarters).gW_l0, torch.ones(4 * HIDDEN))
+
+
 @pytest.mark.parametrize("longest", [3, 50, 1000])
 def test_chrono(longest: int) -> None:
     made, plain = layer("lstm", init.chrono(longest)), layer("lstm", "torch")

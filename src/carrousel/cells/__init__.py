@@ -29,6 +29,8 @@ _REGISTRY = {
     "np": ("odyssey", "np"),
     "cifg": ("odyssey", "cifg"),
     "fgr": ("odyssey", "fgr"),
+    "layer_norm_lstm": ("layer_norm_lstm", "layer_norm_lstm"),
+    "layer_norm_lstm_per_gate": ("layer_norm_lstm", "layer_norm_lstm_per_gate"),
     "gru": ("gru", "gru"),
     "gru_2014": ("gru_2014", "gru_2014"),
     "slstm": ("slstm", "slstm"),

@@ -43,8 +43,8 @@ class Stack:
 
     @property
     def vectors(self) -> list[str]:
-        """The groups of vectors: biases, peepholes."""
-        return [g for g, w in self.parameters.items() if w.dim() == 1]
+        """The groups of vectors: biases, peepholes; not the gains of layer normalisation, which begin at 1."""
+        return [g for g, w in self.parameters.items() if w.dim() == 1 and g not in self.layout.cell.gains]
 
 
 Initialiser = Callable[[Stack], None]
@@ -56,8 +56,9 @@ def torch_uniform(stack: Stack) -> None:
     Source: torch.nn.LSTM.
     """
     k = 1.0 / math.sqrt(stack.layout.hidden_size)
-    for parameter in stack.parameters.values():
-        torch_init.uniform_(parameter, -k, k)
+    for group, parameter in stack.parameters.items():
+        if group not in stack.layout.cell.gains:
+            torch_init.uniform_(parameter, -k, k)
 
 
 def keras(stack: Stack) -> None:
@@ -98,6 +99,15 @@ def identity(stack: Stack) -> None:
     for group in stack.recurrent:
         for matrix in stack.gates(group).values():
             torch_init.eye_(matrix)
+    _zero_vectors(stack)
+
+
+def layer_norm(stack: Stack) -> None:
+    """Matrices as PyTorch draws them, zero biases, the shifts of layer normalisation; its gains begin at 1 anyway.
+
+    Source: Ba, Kiros & Hinton (2016), Layer normalization.
+    """
+    torch_uniform(stack)
     _zero_vectors(stack)
 
 
@@ -160,6 +170,7 @@ INITIALISERS: dict[str, Initialiser] = {
     "keras": keras,
     "orthogonal": orthogonal,
     "identity": identity,
+    "layer_norm": layer_norm,
     "chrono": chrono(),
 }
 
@@ -201,6 +212,8 @@ def draw(stack: Stack, initialiser: Initialiser, forget_bias: float | None) -> N
         raise OptionError(
             f"forget_bias={forget_bias} - init 'chrono' draws the biases of f and i together - leave one of the two out"
         )
+    for group in stack.layout.cell.gains:
+        torch_init.ones_(stack.parameters[group])
     initialiser(stack)
     if forget_bias is not None:
         set_forget_bias(stack, forget_bias)
