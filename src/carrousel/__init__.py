@@ -12,7 +12,20 @@ from carrousel.cell import Cell, cell
 if TYPE_CHECKING:
     from carrousel import cells, errors, exchange, functions
     from carrousel.models import Classifier, Forecaster, Generator, load
-    from carrousel.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Population, Recurrent, RNNCell, convert
+    from carrousel.nn import (
+        GRU,
+        LSTM,
+        RNN,
+        GRUCell,
+        LSTMCell,
+        Population,
+        Recurrent,
+        RNNCell,
+        State,
+        WeightDrop,
+        convert,
+        tbptt,
+    )
 
 __version__ = "0.1.0"
 
@@ -31,6 +44,9 @@ __all__ = [
     "GRUCell",
     "RNNCell",
     "Population",
+    "State",
+    "tbptt",
+    "WeightDrop",
     "convert",
     "Forecaster",
     "Classifier",
@@ -39,7 +55,8 @@ __all__ = [
 ]
 
 _MODULES = ("cells", "errors", "exchange", "functions", "nn", "transforms")
-_LAYERS = ("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent", "convert")
+_LAYERS = ("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent", "State", "WeightDrop")
+_LAYERS += ("convert", "tbptt")
 _ESTIMATORS = ("Classifier", "Forecaster", "Generator", "load")
 
 

@@ -255,6 +255,31 @@ def test_networks(name: str, tmp_path: Path) -> None:
     assert not any(node.metadata_props for node in onnx.load(path).graph.node)
 
 
+class Turned(nn.Module):
+    """A network that reads a state whose first axis is the batch, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent = carrousel.Recurrent("peephole_lstm", 3, 4, 2, state_batch_first=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Any]:
+        _, states = self.recurrent(x)
+        output, states = self.recurrent(x, (states.h, states.c.flip(0)))
+        return output + states.h[:, -1], states
+
+
+def test_states_with_the_batch_first(tmp_path: Path) -> None:
+    net, x = Turned(), torch.randn(9, 5, 3)
+    path = to_onnx(net, tmp_path / "net.onnx", example=torch.randn(4, 2, 3))
+    expected, states = net(x)
+    results = onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})
+    for result, value in zip(results, (expected, *states), strict=True):
+        np.testing.assert_allclose(result, value.detach().numpy(), rtol=1e-5, atol=1e-5)
+    path = to_onnx(net.recurrent, tmp_path / "layer.onnx")
+    _, h, _ = onnxruntime.InferenceSession(path).run(None, {"input": x.numpy()})
+    np.testing.assert_allclose(h, net.recurrent(x)[1].h.transpose(0, 1).detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
 class Fixed(nn.Module):
     def __init__(self) -> None:
         super().__init__()

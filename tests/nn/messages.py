@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 
 import carrousel
-from carrousel import LSTM, LSTMCell, Population, Recurrent, RNNCell, backends, cells
+from carrousel import LSTM, LSTMCell, Population, Recurrent, RNNCell, cells
 from carrousel.errors import (
     BackendError,
-    DtypeError,
     InputShapeError,
     InputTypeError,
     OptionError,
@@ -19,6 +18,8 @@ from carrousel.errors import (
 from carrousel.functions import sigmoid, tanh
 from carrousel.nn import init
 from carrousel.transforms import zoneout
+from nn.regulariser_messages import REGULARISER_MESSAGES
+from nn.state_messages import STATE_MESSAGES
 from nn.step_messages import STEP_MESSAGES
 
 X = torch.ones(5, 2, 3)
@@ -90,24 +91,9 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         lambda: lstm(init="chrono", forget_bias=1.0),
     ),
     (
-        BackendError,
-        "LSTM - backend 'torch' can not do transforms of torch.func - use backend='eager' or 'auto'",
-        lambda: torch.func.vmap(carrousel.LSTM(3, 4, backend="torch"))(X.expand(2, 5, 2, 3)),
-    ),
-    (
         OptionTypeError,
         "LSTM - learn_initial_state should be of type bool, got: str - True or False",
         lambda: lstm(learn_initial_state="no"),
-    ),
-    (
-        UnknownNameError,
-        f"LSTM - unknown backend 'eagre'; they are auto, torch, {', '.join(backends.names())}. Did you mean eager?",
-        lambda: lstm(backend="eagre"),
-    ),
-    (
-        OptionTypeError,
-        "Recurrent - input_size should be of type int, got: float - give a whole number",
-        lambda: Recurrent("lstm", 3.0, 4),
     ),
     (
         OptionError,
@@ -133,11 +119,6 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         OptionTypeError,
         "Recurrent - bidirectional should be of type bool, got: int - True or False",
         lambda: recurrent(bidirectional=1),
-    ),
-    (
-        OptionError,
-        "Recurrent - dropout should be a number in range [0, 1], got 1.5 - it is the probability of zeroing",
-        lambda: recurrent(dropout=1.5),
     ),
     (
         OptionTypeError,
@@ -169,19 +150,9 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
     ),
     (
         OptionError,
-        "LSTM - the cell gru has states (h), expected (h, c) - use carrousel.Recurrent for cells with other states",
-        lambda: lstm(cell="gru"),
-    ),
-    (
-        OptionError,
         "RNNCell - the cell irnn_zoneout takes inputs per step (keep_h_t), a single step has none - "
         "use carrousel.Recurrent",
         lambda: RNNCell(3, 4, cell=ZONED),
-    ),
-    (
-        OptionError,
-        "RNNCell - nonlinearity is 'sigmoid' - expected 'tanh' or 'relu'",
-        lambda: RNNCell(3, 4, nonlinearity="sigmoid"),
     ),
     # ------------------------------------------------------------------ initialisers
     (
@@ -192,176 +163,20 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (
         OptionError,
         "init 'chrono' - gru has no biased gates i and f - "
-        "choose another of torch, keras, orthogonal, identity, chrono",
+        "choose another of torch, keras, orthogonal, identity, layer_norm, chrono",
         lambda: recurrent("gru", init="chrono"),
     ),
     (
         OptionTypeError,
-        "init= - expected a name or a function, got 1 - names are torch, keras, orthogonal, identity, chrono",
+        "init= - expected a name or a function, got 1 - "
+        "names are torch, keras, orthogonal, identity, layer_norm, chrono",
         lambda: recurrent(init=1),
     ),
     (
         UnknownNameError,
-        "init= - unknown initialiser 'ortogonal'; they are torch, keras, orthogonal, identity, chrono. "
+        "init= - unknown initialiser 'ortogonal'; they are torch, keras, orthogonal, identity, layer_norm, chrono. "
         "Did you mean orthogonal?",
         lambda: recurrent(init="ortogonal"),
-    ),
-    # ------------------------------------------------------------------ inputs
-    (
-        InputTypeError,
-        "LSTM: input is a list, expected a tensor or a PackedSequence - convert it with torch.as_tensor",
-        lambda: lstm()([1.0, 2.0, 3.0]),
-    ),
-    (
-        InputTypeError,
-        "LSTM: input has 4 axes, expected 3 = (time, batch, input); got shape (1, 5, 2, 3) - reshape the input",
-        lambda: lstm()(X.unsqueeze(0)),
-    ),
-    (
-        InputTypeError,
-        "Population: input has 3 axes, expected 4 = (net, time, batch, input); got shape (5, 2, 3) - reshape the input",
-        lambda: nets()(X),
-    ),
-    (
-        InputShapeError,
-        "LSTM: input has 4 features (last axis), expected input_size=3; got shape (5, 2, 4) = (time, batch, input).",
-        lambda: lstm()(torch.ones(5, 2, 4)),
-    ),
-    (
-        InputShapeError,
-        "LSTM: input has 4 features (last axis), expected input_size=3; got shape (2, 5, 4) = (batch, time, input).",
-        lambda: lstm(batch_first=True)(torch.ones(2, 5, 4)),
-    ),
-    (  # through torch's own forward
-        InputShapeError,
-        "LSTM: input has 4 features (last axis), expected input_size=3; got shape (5, 2, 4) = (time, batch, input).",
-        lambda: carrousel.LSTM(3, 4)(torch.ones(5, 2, 4)),
-    ),
-    (
-        InputShapeError,
-        "Population: input has 2 nets (first axis), expected 3; got shape (2, 5, 2, 3) = (net, time, batch, input) - "
-        "to give every net the same, expand it",
-        lambda: nets()(torch.ones(2, 5, 2, 3)),
-    ),
-    (
-        DtypeError,
-        "LSTM: RNN input dtype (torch.float64) does not match weight dtype (torch.float32) - "
-        "Convert input: input.to(torch.float32), or convert model: model.to(torch.float64)",
-        lambda: lstm()(X.double()),
-    ),
-    (
-        InputShapeError,
-        "LSTM: Expected sequence length to be larger than 0; got shape (0, 2, 3) - "
-        "pass lengths= to allow empty sequences",
-        lambda: lstm()(X[:0]),
-    ),
-    # ------------------------------------------------------------------ states
-    (
-        InputTypeError,
-        "LSTM: hx is of type str, expected a tuple of tensors (h, c) - leave hx out to begin anew",
-        lambda: lstm()(X, "zeros"),
-    ),
-    (
-        InputTypeError,
-        "GRU: hx is of type tuple of Tensor, expected a tensor - leave hx out to begin anew",
-        lambda: carrousel.GRU(3, 4, backend="eager")(X, (H,)),
-    ),
-    (
-        InputShapeError,
-        "LSTM: got 1 initial states, expected 2: (h, c) - pass them as a tuple in this order",
-        lambda: lstm()(X, H),
-    ),
-    (
-        InputShapeError,
-        "LSTM: initial state c - Expected hidden size (1, 2, 4), got [1, 3, 4] - "
-        "the first axis counts layers times directions",
-        lambda: lstm()(X, (H, torch.zeros(1, 3, 4))),
-    ),
-    (
-        InputShapeError,
-        "LSTM: initial state h - Expected hidden size (1, 4), got [1, 2, 4] - "
-        "the first axis counts layers times directions",
-        lambda: lstm()(X[:, 0], (H, H)),
-    ),
-    (
-        DtypeError,
-        "LSTM: initial state c is torch.float64, the input torch.float32 - convert it with .to(torch.float32)",
-        lambda: lstm()(X, (H, H.double())),
-    ),
-    # ------------------------------------------------------------------ lengths, resets, step inputs, traces
-    (
-        InputTypeError,
-        "LSTM: lengths are torch.float32, expected whole numbers - pass an integer tensor",
-        lambda: lstm()(X, lengths=[5.0, 3.0]),
-    ),
-    (
-        InputShapeError,
-        "LSTM: lengths have shape (3,), expected (2,) - one per row of the batch",
-        lambda: lstm()(X, lengths=[5, 3, 1]),
-    ),
-    (
-        InputShapeError,
-        "LSTM: lengths run from -1 to 6, expected 0 to 5, the steps of x - cut the lengths or pad the input",
-        lambda: lstm()(X, lengths=[6, -1]),
-    ),
-    (
-        InputTypeError,
-        "LSTM: resets are torch.float32, expected booleans - pass `done.bool()`",
-        lambda: lstm()(X, resets=torch.zeros(5, 2)),
-    ),
-    (
-        InputShapeError,
-        "LSTM: resets have shape (5, 2), expected (2, 5) - give them the input's axes without the features",
-        lambda: lstm(batch_first=True)(torch.ones(2, 5, 3), resets=torch.zeros(5, 2, dtype=torch.bool)),
-    ),
-    (
-        OptionError,
-        "Recurrent: step_inputs name ['keep_c_t'], the cell takes ['keep_h_t'] - "
-        'pass step_inputs={"<name>_t": tensor} for each of them',
-        lambda: recurrent(ZONED)(X, step_inputs={"keep_c_t": X}),
-    ),
-    (
-        InputShapeError,
-        "Recurrent: step input keep_h_t has shape (5, 2, 3), expected (5, 2, 4) - "
-        "give it the input's axes with hidden units for features",
-        lambda: recurrent(ZONED)(X, step_inputs={"keep_h_t": X}),
-    ),
-    (
-        DtypeError,
-        "Recurrent: step input keep_h_t is torch.bool, the input torch.float32 - convert it with .to(torch.float32)",
-        lambda: recurrent(ZONED)(X, step_inputs={"keep_h_t": torch.ones(5, 2, 4, dtype=torch.bool)}),
-    ),
-    (
-        OptionTypeError,
-        "LSTM: return_trace is 'f', expected a tuple of names - write return_trace=('f',)",
-        lambda: lstm()(X, return_trace="f"),
-    ),
-    (
-        UnknownNameError,
-        "LSTM: return_trace names 'forget'; the cell's quantities are a_i, i, a_f, f, a_z, z, a_o, o, c, h.",
-        lambda: lstm()(X, return_trace=("forget",)),
-    ),
-    # ------------------------------------------------------------------ packed sequences
-    (
-        InputShapeError,
-        "LSTM: a PackedSequence has its lengths inside - leave lengths= out",
-        lambda: lstm()(PACKED, lengths=[5, 3]),
-    ),
-    (
-        InputShapeError,
-        "LSTM: resets=, return_trace= and step_inputs= have no packed form - pass a padded tensor and lengths=",
-        lambda: lstm()(PACKED, return_trace=("f",)),
-    ),
-    (
-        InputShapeError,
-        "LSTM: packed input has 1 axes, expected 2 = (step, input); got data of shape (2,) - "
-        "pack a tensor (time, batch, input)",
-        lambda: lstm()(PackedSequence(torch.ones(2), torch.tensor([1, 1]))),
-    ),
-    (
-        InputShapeError,
-        "Population: a PackedSequence has no net axis - pass a padded tensor and lengths=",
-        lambda: nets()(PACKED),
     ),
     # ------------------------------------------------------------------ backends
     (
@@ -397,17 +212,6 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         BackendError,
         "LSTMCell - backend 'torch' can not do transforms of torch.func - use backend='eager' or 'auto'",
         lambda: torch.func.vmap(step(backend="torch"))(X),
-    ),
-    (
-        BackendError,
-        "LSTM - torch.jit.script can not read it - use torch.jit.trace, or load the weights into torch.nn.LSTM "
-        "if the cell is its own",
-        lambda: lstm().__prepare_scriptable__(),
-    ),
-    (
-        BackendError,
-        "Recurrent - torch.jit.script can not read it - use torch.jit.trace",
-        lambda: recurrent().__prepare_scriptable__(),
     ),
     # ------------------------------------------------------------------ single steps
     (
@@ -446,6 +250,8 @@ MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         lambda: step()(X[0], (torch.zeros(3, 4), H[0])),
     ),
     *STEP_MESSAGES,
+    *REGULARISER_MESSAGES,
+    *STATE_MESSAGES,
     # ------------------------------------------------------------------ populations
     (
         OptionError,

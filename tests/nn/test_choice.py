@@ -137,7 +137,7 @@ def test_auto_asks_on_the_cpu_only(fast: Recorded, device: str) -> None:
     layer, other = carrousel.LSTM(3, 4), carrousel.Recurrent("slstm", 3, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it runs step by step
-        chosen = [module._backend_of(Call(x, (), ())) for module in (layer, other)]
+        chosen = [module._backend_of(Call(x, (), ()), module._layout) for module in (layer, other)]
     assert chosen == ["torch", "eager"]
     assert layer._namesake_does(x)
     assert carrousel.LSTMCell(3, 4)._namesake_does(step)

@@ -15,6 +15,7 @@ import carrousel
 from carrousel.nn import layers
 from carrousel.nn.sequence import Call
 from nn.messages import MESSAGES
+from nn.wrong_calls import WRONG_CALLS
 
 
 @pytest.mark.parametrize(("error", "text", "call"), MESSAGES)
@@ -31,7 +32,7 @@ FOLDER = Path(layers.__file__).parent
 def test_every_error_has_its_message_here() -> None:
     """Each `raise` in the folder is the one that some case above ends with."""
     reached = set()
-    for error, _, call in MESSAGES:
+    for error, _, call in (*MESSAGES, *WRONG_CALLS):
         with pytest.raises(error) as caught:
             call()
         last = traceback.extract_tb(caught.value.__traceback__)[-1]
@@ -63,12 +64,12 @@ def test_a_layer_on_a_gpu_without_a_kernel_warns_once() -> None:
         call = Call(torch.empty(2, 2, 3, device="cuda"), (), ())
     layer = OnGPU("gru_2014", 3, 4)
     with pytest.warns(UserWarning, match=text) as warned:
-        assert layer._backend_of(call) == "eager"
+        assert layer._backend_of(call, layer._layout) == "eager"
     assert len(warned) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert layer._backend_of(call) == "eager"
-        assert carrousel.LSTM(3, 4)._backend_of(call) == "torch"
+        assert layer._backend_of(call, layer._layout) == "eager"
+        assert (plain := carrousel.LSTM(3, 4))._backend_of(call, plain._layout) == "torch"
 
 
 def test_convert_warns_of_derived_classes() -> None:

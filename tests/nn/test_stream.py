@@ -66,7 +66,7 @@ def whole(layer: Any, steps: list[Tensor], state: Any = None) -> tuple[Tensor, A
 
 
 def given(layer: Any, *rows: int) -> list[Tensor]:
-    return list(sequence(STEPS, *rows, 3, dtype=layer._dtype))
+    return list(sequence(STEPS, *rows, 3, dtype=layer._weight.dtype))
 
 
 def same(a: Any, b: Any) -> None:

@@ -6,5 +6,22 @@ from carrousel.nn.conversion import convert
 from carrousel.nn.drop_in import GRU, LSTM, RNN
 from carrousel.nn.population import Population
 from carrousel.nn.recurrent import Recurrent
+from carrousel.nn.state import State
+from carrousel.nn.tbptt import tbptt
+from carrousel.nn.weight_drop import WeightDrop
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Population", "RNNCell", "Recurrent", "convert", "init"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
+    "Population",
+    "RNNCell",
+    "Recurrent",
+    "State",
+    "WeightDrop",
+    "convert",
+    "init",
+    "tbptt",
+]

@@ -14,7 +14,7 @@ from carrousel.cell import Cell
 from carrousel.errors import OptionError
 from carrousel.nn import choice, operator
 from carrousel.nn import init as initialisers
-from carrousel.nn.checks import check_backend, check_forget_bias, check_step, states_of
+from carrousel.nn.checks import check_backend, check_device, check_forget_bias, check_step, states_of
 from carrousel.nn.namesake import Namesake
 from carrousel.nn.torch_layout import Layout, parameter_name
 
@@ -105,9 +105,11 @@ class _Step(Namesake, Module):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Take one step; see the class for arguments and shapes."""
-        if self._namesake_does(input):
-            return self._namesake.forward(self, input, hx)
         where, names = type(self).__name__, self.cell.states
+        if self._namesake_does(input):
+            if isinstance(input, Tensor):
+                check_device(where, input, next(self.parameters()))
+            return self._namesake.forward(self, input, hx)
         states = () if hx is None else states_of(where, names, hx, takes_tuple=False)
         parameters = self._stacked()
         check_step(where, input, states, self.input_size, self.hidden_size, next(iter(parameters.values())).dtype)

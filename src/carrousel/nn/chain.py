@@ -9,6 +9,7 @@ from torch import Tensor
 
 from carrousel import backends
 from carrousel.nn import choice
+from carrousel.nn.state import class_of
 
 if TYPE_CHECKING:
     from carrousel.nn.layers import Layers
@@ -44,6 +45,8 @@ class Chain:
         self.runs = [step.run for step in self.steps]
         self.is_direct = layout.block_size == 1 and all(step.is_whole for step in self.steps)
         self.output, self.dtype = x if has_batch else x[0], x.dtype
+        #: The class of the tuple of states that a step returns.
+        self.kind = tuple if layer._as_strict_as_torch else class_of(self.states, layer.state_batch_first)
         self._note()
 
     def _weights(self, k: int) -> Any:
@@ -157,7 +160,7 @@ def chain_for(layer: "Layers", x: Tensor) -> Chain | None:
     """
     name = choice.of_call(layer._where, layer.backend, layer._layout.cell.definition, x, ())
     step = getattr(backends.get(name), "Step", None) if name is not None else None
-    fits = x.dim() in (1, 2) and x.shape[-1] == layer.input_size and x.numel() and x.dtype == layer._dtype
+    fits = x.dim() in (1, 2) and x.shape[-1] == layer.input_size and x.numel() and x.dtype == layer._weight.dtype
     if step is None or not fits or x.dtype not in (torch.float32, torch.float64):
         return None
     with torch.inference_mode(False):

@@ -1,13 +1,15 @@
 """Checks of what a layer is called with; each raises the class of error that torch.nn raises in its place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 
 from carrousel import backends
 from carrousel.errors import (
+    BackendError,
     DtypeError,
     InputShapeError,
     InputTypeError,
@@ -16,12 +18,15 @@ from carrousel.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from carrousel.nn.operator import transforms_active
+from carrousel.nn.state import State
 
 __all__ = [
     "check_backend",
     "whole_number",
     "check_forget_bias",
     "axes",
+    "check_device",
     "check_input",
     "check_step",
     "states_of",
@@ -76,15 +81,15 @@ def axes(rows: tuple[str, ...], place: int) -> tuple[str, ...]:
     return (*rows[:place], "time", *rows[place:], "input")
 
 
-def check_input(where: str, x: Tensor, axes: Sequence[str], input_size: int, dtype: torch.dtype) -> None:
-    """Check the input's axes, features and dtype.
+def check_input(where: str, x: Tensor, axes: Sequence[str], input_size: int, weight: Tensor) -> None:
+    """Check the input's axes, features, dtype and device.
 
     Args:
         where: the layer's name.
         x: the input.
         axes: the names of its expected axes.
         input_size: features of its last axis.
-        dtype: the weights' dtype.
+        weight: one of the weights.
     """
     named = ", ".join(axes)
     if x.dim() != len(axes):
@@ -97,7 +102,21 @@ def check_input(where: str, x: Tensor, axes: Sequence[str], input_size: int, dty
             f"{where}: input has {x.shape[-1]} features (last axis), expected input_size={input_size}; "
             f"got shape {tuple(x.shape)} = ({named})."
         )
-    _check_dtype(where, x, dtype)
+    _check_dtype(where, x, weight.dtype)
+    check_device(where, x, weight)
+    if x.layout != torch.strided:
+        raise BackendError(
+            f"{where}: input has the layout {x.layout}, expected a dense tensor - convert it with .to_dense()"
+        )
+
+
+def check_device(where: str, x: Tensor, weight: Tensor) -> None:
+    """Check that the input is where the weights are."""
+    if x.device != weight.device:
+        raise BackendError(
+            f"{where}: the input is on {x.device}, the weights are on {weight.device} - "
+            f"move the input with .to({str(weight.device)!r}), or the module with .to({str(x.device)!r})"
+        )
 
 
 def _check_dtype(where: str, x: Tensor, dtype: torch.dtype) -> None:
@@ -121,9 +140,14 @@ def states_of(where: str, names: Sequence[str], hx: object, takes_tuple: bool = 
         hx: what the caller passed.
         takes_tuple: whether a single state may come as a tuple of one.
     """
+    if isinstance(hx, State) and hx._fields != tuple(names):
+        raise InputShapeError(
+            f"{where}: hx is a state of ({', '.join(hx._fields)}), expected one of ({', '.join(names)}) - "
+            "it comes from a layer of another cell"
+        )
     if isinstance(hx, Tensor):
         states: tuple[Any, ...] = (hx,)
-    elif isinstance(hx, tuple | list) and (takes_tuple or len(names) > 1):
+    elif isinstance(hx, tuple | list) and (takes_tuple or len(names) > 1 or isinstance(hx, State)):
         states = tuple(hx)
     else:
         states = (None,)
@@ -142,21 +166,42 @@ def states_of(where: str, names: Sequence[str], hx: object, takes_tuple: bool = 
 
 
 def check_states(
-    where: str, names: Sequence[str], states: Sequence[Tensor], expected: Sequence[tuple[int, ...]], x: Tensor
+    where: str,
+    names: Sequence[str],
+    states: Sequence[Tensor],
+    rows: Sequence[tuple[str, int]],
+    size_of: Callable[[str], int],
+    x: Tensor,
 ) -> None:
-    """Check that every state has its shape, and the dtype of the input."""
-    for name, state, shape in zip(names, states, expected, strict=True):
-        if tuple(state.shape) != tuple(shape):
+    """Check that every state has its shape, and the dtype and device of the input.
+
+    Args:
+        where: the layer's name.
+        names: the cell's states.
+        states: what was given for them.
+        rows: names and lengths of their axes, but for the last.
+        size_of: name -> length of its last axis.
+        x: the input.
+    """
+    for name, state in zip(names, states, strict=True):
+        shape = (*(length for _, length in rows), size_of(name))
+        if tuple(state.shape) != shape:
+            axes = ", ".join((*(axis for axis, _ in rows), "size"))
             raise InputShapeError(
-                f"{where}: initial state {name} - Expected hidden size {tuple(shape)}, got {list(state.shape)} - "
-                "the first axis counts layers times directions"
+                f"{where}: initial state {name} - Expected hidden size {shape}, got {list(state.shape)} - "
+                f"its axes are ({axes})"
             )
-        _check_same_dtype(where, f"initial state {name}", state, x)
+        _check_alike(where, f"initial state {name}", state, x)
 
 
-def _check_same_dtype(where: str, what: str, value: Tensor, x: Tensor) -> None:
+def _check_alike(where: str, what: str, value: Tensor, x: Tensor) -> None:
+    """Check that a tensor has the dtype and the device of the input."""
     if value.dtype != x.dtype and not _autocasts(x):
         raise DtypeError(f"{where}: {what} is {value.dtype}, the input {x.dtype} - convert it with .to({x.dtype})")
+    if value.device != x.device:
+        raise BackendError(
+            f"{where}: {what} is on {value.device}, the input on {x.device} - move it with .to({str(x.device)!r})"
+        )
 
 
 def check_step(
@@ -204,7 +249,7 @@ def check_step(
                 f"{where}: Input batch size {len(input)} doesn't match hidden{k} batch size {len(state)} - "
                 "one state per row of the batch"
             )
-        _check_same_dtype(where, f"hidden{k}", state, input)
+        _check_alike(where, f"hidden{k}", state, input)
 
 
 def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Tensor:
@@ -215,7 +260,7 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Ten
         lengths: steps of each row that count.
         x: (time, *rows, input).
     """
-    lengths = torch.as_tensor(lengths, device=x.device)
+    lengths = _as_tensor(where, "lengths", lengths, x, "pass an integer tensor")
     if not lengths.numel():  # the tensor of [] is one of floats
         lengths = lengths.long()
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
@@ -226,7 +271,8 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Ten
             f"{where}: lengths have shape {tuple(lengths.shape)}, expected {tuple(x.shape[1:-1])} - "
             "one per row of the batch"
         )
-    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > len(x)):
+    is_mapped = transforms_active() and is_batchedtensor(lengths)  # by vmap, which lets nobody look
+    if lengths.numel() and not is_mapped and (int(lengths.min()) < 0 or int(lengths.max()) > len(x)):
         raise InputShapeError(
             f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {len(x)}, "
             "the steps of x - cut the lengths or pad the input"
@@ -236,7 +282,7 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Ten
 
 def check_resets(where: str, resets: Tensor, x: Tensor) -> Tensor:
     """Return the resets as booleans in the layout of the input x, or raise."""
-    resets = torch.as_tensor(resets, device=x.device)
+    resets = _as_tensor(where, "resets", resets, x, "pass `done.bool()`")
     if resets.is_floating_point() or resets.is_complex():
         raise InputTypeError(f"{where}: resets are {resets.dtype}, expected booleans - pass `done.bool()`")
     if resets.shape != x.shape[:-1]:
@@ -247,10 +293,28 @@ def check_resets(where: str, resets: Tensor, x: Tensor) -> Tensor:
     return resets.bool()
 
 
+def _as_tensor(where: str, what: str, value: Any, x: Tensor, todo: str) -> Tensor:
+    """A value as a tensor where the input is, or an error that says what to do."""
+    try:
+        return torch.as_tensor(value, device=x.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        is_elsewhere = isinstance(value, Tensor)
+        found = f"a tensor on {value.device}" if is_elsewhere else repr(value)
+        raise InputTypeError(
+            f"{where}: {what} are {found}, which can not be read{f' on {x.device}' if is_elsewhere else ''} - {todo}"
+        ) from error
+
+
 def check_step_inputs(
     where: str, names: Sequence[str], given: Mapping[str, Tensor], x: Tensor, hidden_size: int
 ) -> list[Tensor]:
     """Return the inputs per step, in the order of the signature and the layout of the input x, or raise."""
+    if not isinstance(given, Mapping) or not all(isinstance(value, Tensor) for value in given.values()):
+        held = f" of {', '.join(type(v).__name__ for v in given.values())}" if isinstance(given, Mapping) else ""
+        raise InputTypeError(
+            f"{where}: step_inputs is a {type(given).__name__}{held}, expected a dict of tensors - "
+            f"the cell takes {list(names)}"
+        )
     if set(given) != set(names):
         raise OptionError(
             f"{where}: step_inputs name {sorted(given)}, the cell takes {list(names)} - "
@@ -263,7 +327,7 @@ def check_step_inputs(
                 f"{where}: step input {name} has shape {tuple(given[name].shape)}, expected {expected} - "
                 "give it the input's axes with hidden units for features"
             )
-        _check_same_dtype(where, f"step input {name}", given[name], x)
+        _check_alike(where, f"step input {name}", given[name], x)
     return [given[name] for name in names]
 
 

@@ -10,10 +10,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carrousel import cells
 from carrousel.cell import Cell
-from carrousel.nn import checks, choice, operator
+from carrousel.nn import checks, choice, operator, plain
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
 from carrousel.nn.namesake import Namesake
+from carrousel.nn.regularisers import Regularisers
+from carrousel.nn.state import State
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -33,6 +35,13 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         learn_initial_state: bool = False,
         block_size: int = 1,
         recompute: bool = False,
+        state_batch_first: bool = False,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | Mapping[str, float] = 0.0,
+        cell_clip: float | None = None,
+        gate_clip: float | None = None,
+        proj_clip: float | None = None,
         **kwargs: Any,
     ) -> None:
         self._become(
@@ -44,6 +53,8 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
             learn_initial_state=learn_initial_state,
             block_size=block_size,
             recompute=recompute,
+            state_batch_first=state_batch_first,
+            regularisers=Regularisers(input_dropout, recurrent_dropout, zoneout, cell_clip, gate_clip, proj_clip),
         )
         if self._is_own:
             first = next(self.parameters())
@@ -90,8 +101,11 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
         step_inputs: Mapping[str, Tensor] | None = None,
     ) -> Any:
         """Run the layers over a sequence; see the class for arguments and shapes."""
-        plain = lengths is None and resets is None and not return_trace and not step_inputs
-        if plain and self._namesake_does(input):
+        is_bare = lengths is None and resets is None and not return_trace and not step_inputs
+        if is_bare and hx is None and (found := plain.call(self, input)) is not None:
+            return found
+        is_bare = is_bare and not isinstance(hx, State)  # torch does not read which axis of it is the batch
+        if is_bare and self._namesake_does(input):
             return self._namesake.forward(self, input, hx)
         return super().forward(
             input, hx, lengths=lengths, resets=resets, return_trace=return_trace, step_inputs=step_inputs
@@ -100,12 +114,14 @@ class _DropIn(Namesake, Layers, torch.nn.RNNBase):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Refuse an input of the wrong shape; the namesake's forward calls it with the batch axis in place."""
         if batch_sizes is None and input.dim() == 3:
-            checks.check_input(self._where, input, self._axes, self.input_size, self._dtype)
+            checks.check_input(self._where, input, self._axes, self.input_size, self._weight)
         super().check_input(input, batch_sizes)
 
     def _namesake_does(self, input: object) -> bool:
         """Whether the namesake's forward does a call, mistaken ones among them."""
         if not self._is_own or self.learn_initial_state or self.recompute or not operator.can_be(self.backend):
+            return False
+        if self.state_batch_first or self._is_regularised[self.training]:
             return False
         if isinstance(input, Tensor) and input.is_nested:
             return False
@@ -125,7 +141,8 @@ class LSTM(_DropIn, torch.nn.LSTM):
         *args, **kwargs: those of torch.nn.LSTM: input_size, hidden_size, num_layers=1, bias=True, batch_first=False,
             dropout=0.0, bidirectional=False, proj_size=0, device=None, dtype=None.
         cell: a Cell with states (h, c), or its registry name ("peephole_lstm"), in place of the plain LSTM.
-        backend, init, forget_bias, learn_initial_state, block_size, recompute: as in `carrousel.Recurrent`.
+        backend, init, forget_bias, learn_initial_state, block_size, recompute, state_batch_first, input_dropout,
+            recurrent_dropout, zoneout, cell_clip, gate_clip, proj_clip: as in `carrousel.Recurrent`.
 
     Calling it:
         `output, (h_n, c_n) = lstm(input, hx=None)`, and the keyword arguments of `carrousel.Recurrent`: lengths,
@@ -161,7 +178,8 @@ class GRU(_DropIn, torch.nn.GRU):
     Args:
         *args, **kwargs: those of torch.nn.GRU.
         cell: a Cell with the one state h, or its registry name ("gru_2014"), in place of PyTorch's GRU.
-        backend, init, forget_bias, learn_initial_state, block_size, recompute: as in `carrousel.Recurrent`.
+        backend, init, forget_bias, learn_initial_state, block_size, recompute, state_batch_first, input_dropout,
+            recurrent_dropout, zoneout, cell_clip, gate_clip, proj_clip: as in `carrousel.Recurrent`.
 
     Shapes:
         - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence
@@ -191,7 +209,8 @@ class RNN(_DropIn, torch.nn.RNN):
     Args:
         *args, **kwargs: those of torch.nn.RNN, `nonlinearity` ("tanh" or "relu") among them.
         cell: a Cell with the one state h, or its registry name ("irnn").
-        backend, init, forget_bias, learn_initial_state, block_size, recompute: as in `carrousel.Recurrent`.
+        backend, init, forget_bias, learn_initial_state, block_size, recompute, state_batch_first, input_dropout,
+            recurrent_dropout, zoneout, cell_clip, gate_clip, proj_clip: as in `carrousel.Recurrent`.
 
     Shapes:
         - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), or PackedSequence

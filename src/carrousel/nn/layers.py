@@ -12,13 +12,14 @@ from torch.nn.utils.rnn import PackedSequence
 from carrousel import backends
 from carrousel.cell import Cell
 from carrousel.errors import InputShapeError, InputTypeError
-from carrousel.nn import checks, choice, jagged, operator, packed
+from carrousel.nn import checks, choice, jagged, operator, packed, plain
 from carrousel.nn import init as initialisers
+from carrousel.nn.regularisers import Regularisers
 from carrousel.nn.saving import GatesBesideWeights
 from carrousel.nn.sequence import Call, run_layers
+from carrousel.nn.state import State, class_of
 from carrousel.nn.stepping import Stepping
 from carrousel.nn.torch_layout import Layout, parameter_name, suffix
-from carrousel.transforms import projected
 
 __all__ = ["Layers"]
 
@@ -36,6 +37,10 @@ class Layers(Stepping, GatesBesideWeights):
     proj_size: int
     backend: str
     recompute = False
+    state_batch_first = False
+    regularisers = Regularisers()
+    #: In evaluation, in training.
+    _is_regularised = False, False
 
     #: Axes of the input besides time and features.
     _rows: tuple[str, ...] = ("batch",)
@@ -55,6 +60,8 @@ class Layers(Stepping, GatesBesideWeights):
         learn_initial_state: bool = False,
         block_size: int = 1,
         recompute: bool = False,
+        state_batch_first: bool = False,
+        regularisers: Regularisers = regularisers,
     ) -> None:
         """Take the options that torch.nn does not have; sizes and the like are attributes already."""
         where = type(self).__name__
@@ -66,19 +73,26 @@ class Layers(Stepping, GatesBesideWeights):
         initialisers.get(init or cell.init or "torch")
         self.learn_initial_state = checks.flag(where, "learn_initial_state", learn_initial_state)
         self.recompute = checks.flag(where, "recompute", recompute)
+        self.state_batch_first = checks.flag(where, "state_batch_first", state_batch_first)
+        self.regularisers = regularisers.checked(where, cell, self.proj_size)
         self._make_layout()
         if backend == "torch":
-            choice.refuse(where, "torch", self._refusals())
+            choice.refuse(where, "torch", operator.refusals(self))
 
     def _make_layout(self) -> None:
-        kernel_cell = projected(self.cell) if self.proj_size and not self.cell.definition.projected else self.cell
         bias = self.bias if isinstance(self.bias, bool) else tuple(self.bias)
-        self._layout = Layout(kernel_cell, self.hidden_size, self.proj_size, self.block_size, bias, bool(self._nets))
+        sizes = self.hidden_size, self.proj_size, self.block_size, bias, bool(self._nets)
+        self._is_regularised = self.regularisers.at_work(False), self.regularisers.at_work(True)
+        cell, training_cell = self.regularisers.cells(self.cell, self.proj_size)
+        self._layout = self._training_layout = Layout(cell, *sizes)
+        if training_cell is not cell:
+            self._training_layout = Layout(training_cell, *sizes)
         self._names = {
-            (layer, reverse): [(g.name, parameter_name(g.name) + suffix(layer, reverse)) for g in kernel_cell.groups]
+            (layer, reverse): [(g.name, parameter_name(g.name) + suffix(layer, reverse)) for g in cell.groups]
             for layer in range(self.num_layers)
             for reverse in self._each_direction
         }
+        self._is_plain = plain.is_plain(self)
         choice.prepare()
 
     def _register(self, device: Any, dtype: Any) -> None:
@@ -169,9 +183,10 @@ class Layers(Stepping, GatesBesideWeights):
 
     def _added_options(self) -> list[str]:
         defaults: dict[str, Any] = {"backend": "auto", "init": None, "forget_bias": None, "learn_initial_state": False}
-        defaults |= {"block_size": 1, "recompute": False}
+        defaults |= {"block_size": 1, "recompute": False, "state_batch_first": False}
         chosen = {n: getattr(self, n) for n, default in defaults.items() if getattr(self, n) != default}
-        return [f"{n}={getattr(value, '__name__', repr(value))}" for n, value in chosen.items()]
+        shown = [f"{n}={getattr(value, '__name__', repr(value))}" for n, value in chosen.items()]
+        return [*shown, *self.regularisers.shown()]
 
     # ------------------------------------------------------------------ the call
 
@@ -186,6 +201,9 @@ class Layers(Stepping, GatesBesideWeights):
         step_inputs: Mapping[str, Tensor] | None = None,
     ) -> Any:
         """Run the layers over a sequence; see the class for arguments and shapes."""
+        is_bare = hx is None and lengths is None and resets is None and not return_trace and not step_inputs
+        if is_bare and (found := plain.call(self, input)) is not None:
+            return found
         if isinstance(input, PackedSequence):
             if lengths is not None:
                 raise InputShapeError(f"{self._where}: a PackedSequence has its lengths inside - leave lengths= out")
@@ -200,7 +218,7 @@ class Layers(Stepping, GatesBesideWeights):
             )
         unbatched = self._rows == ("batch",) and input.dim() == 2
         axes = ("time", "input") if unbatched else self._axes
-        checks.check_input(self._where, input, axes, self.input_size, self._dtype)
+        checks.check_input(self._where, input, axes, self.input_size, self._weight)
         if self._nets and len(input) != self._nets[0]:
             raise InputShapeError(
                 f"{self._where}: input has {len(input)} nets (first axis), expected {self._nets[0]}; got shape "
@@ -230,10 +248,11 @@ class Layers(Stepping, GatesBesideWeights):
         return type(self).__name__
 
     @property
-    def _dtype(self) -> torch.dtype:
+    def _weight(self) -> Tensor:
+        """The first weight: all have its dtype and device."""
         first = self._parameter(self._all_weights[0][0])
         assert first is not None
-        return first.dtype
+        return first
 
     @property
     def _time_axis(self) -> int:
@@ -257,21 +276,38 @@ class Layers(Stepping, GatesBesideWeights):
         return value.movedim(0, self._time_axis) if self._time_axis else value
 
     def _states_back(self, states: tuple[Tensor, ...], unbatched: bool) -> Any:
-        """Each (layer, *rows, size) -> the user's order, a population has its net axis first; one state is no tuple."""
+        """Each (layer, *rows, size) -> the user's order, a population has its net axis first."""
         if unbatched:
             states = tuple([state.squeeze(1) for state in states])
-        elif self._nets:
-            states = tuple([state.movedim(0, 1) for state in states])
-        return states if len(states) > 1 else states[0]
+        elif place := self._layer_axis:
+            states = tuple([state.movedim(0, place) for state in states])
+        return self._named(states)
+
+    @property
+    def _layer_axis(self) -> int:
+        """The place of layers and directions among the axes of the user's states."""
+        return len(self._rows) - 1 + self.state_batch_first
+
+    def _named(self, states: tuple[Tensor, ...]) -> Any:
+        """One state is no tuple; several have names, but torch.nn's stand-ins have torch's own tuple."""
+        if len(states) == 1:
+            return states[0]
+        if self._as_strict_as_torch:
+            return states
+        return tuple.__new__(class_of(self._layout.cell.states, self.state_batch_first), states)
 
     def _given(self, hx: Any, x: Tensor, unbatched: bool) -> tuple[Tensor, ...]:
         """The user's initial states as a tuple of (layer, *rows, size)."""
         names = self._layout.cell.states
+        if isinstance(hx, State) and not unbatched:
+            hx = hx.turned(self.state_batch_first)
         states = checks.states_of(self._where, names, hx, not self._as_strict_as_torch)
-        batch = () if unbatched else x.shape[-2:-1]
-        expected = [(*self._nets, self._depth, *batch, self._layout.state_size(name)) for name in names]
-        checks.check_states(self._where, names, states, expected, x)
-        return tuple(s.unsqueeze(1) if unbatched else s.movedim(len(self._rows) - 1, 0) for s in states)
+        rows = [("layers * directions", self._depth)]
+        if not unbatched:
+            rows.insert(0 if self.state_batch_first else 1, ("batch", x.shape[-2]))
+        rows = [*zip(self._rows, self._nets, strict=False), *rows]
+        checks.check_states(self._where, names, states, rows, self._layout.state_size, x)
+        return tuple(s.unsqueeze(1) if unbatched else s.movedim(self._layer_axis, 0) for s in states)
 
     def _step_inputs(self, given: Mapping[str, Tensor] | None, input: Tensor) -> list[Tensor]:
         names = self._layout.cell.definition.step_inputs
@@ -301,39 +337,18 @@ class Layers(Stepping, GatesBesideWeights):
                 states.append(learned.select(-2, k).unsqueeze(-2).expand(*rows, size))
                 continue
             if (value, size) not in made:
-                made[value, size] = x.new_full((*rows, size), value)
+                made[value, size] = plain.constant(x, (*rows, size), value)
             states.append(made[value, size])
         return tuple(states)
 
     # ------------------------------------------------------------------ backends
 
-    def _refusals(self, call: Call | None = None) -> list[str]:
-        """Why torch's operator can not do a call (None: any call)."""
-        mode = operator.mode_of(self.cell)
-        reasons = ["recompute=True"] if self.recompute else []
-        if mode is None:
-            reasons.append(f"the cell {self.cell.name}")
-        if self._nets:
-            reasons.append("populations")
-        if self.proj_size >= self.hidden_size or (self.proj_size and mode != "LSTM"):
-            reasons.append(f"proj_size={self.proj_size} (it projects an LSTM below hidden_size={self.hidden_size})")
-        if not isinstance(self.bias, bool):
-            reasons.append("biases of some gates only")
-        if call is not None:
-            asked = {"resets=": call.resets is not None, "return_trace=": call.traced, "time 0": not call.x.shape[0]}
-            reasons += [name for name, is_asked in asked.items() if is_asked]
-            if operator.transforms_active():
-                reasons.append("transforms of torch.func")
-            if call.lengths is not None and (not call.lengths.numel() or int(call.lengths.min()) == 0):
-                reasons.append("a row of length 0")
-        return reasons
-
-    def _backend_of(self, call: Call) -> str:
+    def _backend_of(self, call: Call, layout: Layout) -> str:
         """The backend that does a call; the user's, or the best that can."""
-        found = choice.of_call(self._where, self.backend, self._layout.cell.definition, call.x, call.traced)
+        found = choice.of_call(self._where, self.backend, layout.cell.definition, call.x, call.traced)
         if found is not None:
             return found
-        reasons = self._refusals(call)
+        reasons = operator.refusals(self, call, layout is self._training_layout)
         if self.backend == "torch":
             choice.refuse(self._where, "torch", reasons)
         elif reasons and call.x.is_cuda:
@@ -342,7 +357,14 @@ class Layers(Stepping, GatesBesideWeights):
 
     def _run(self, call: Call, training: bool | None = None) -> tuple[Tensor, tuple[Tensor, ...], dict[str, Tensor]]:
         """Run all layers; `training` in place of the module's own says whether dropout is on."""
-        backend, training = self._backend_of(call), self.training if training is None else training
+        training, layout, masks = self.training if training is None else training, self._layout, None
+        if training and operator.transforms_active():
+            operator.check_draws(self)
+        if training:
+            call, layout = call._replace(x=self.regularisers.dropped(call.x)), self._training_layout
+        if layout is not self._layout:
+            masks = functools.partial(self.regularisers.step_inputs, layout.cell, call.step_inputs, self.hidden_size)
+        backend = self._backend_of(call, layout)
         if backend == "torch":
             every = [call.fresh(k, *call.x.shape[1:-1]) for k in range(self._depth)] if call.states is None else ()
             states = call.states or tuple(map(torch.stack, zip(*every, strict=True)))
@@ -360,9 +382,10 @@ class Layers(Stepping, GatesBesideWeights):
             )
             return output, states, {}
         return run_layers(
-            self._layout,
+            layout,
             self._stacked,
             call,
+            masks,
             backend=backend,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,

@@ -2,16 +2,22 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import _VF, Tensor
+from torch._C._functorch import CVmapInterpreterPtr, RandomnessType, TransformType, get_interpreter_stack
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from carrousel import cells
 from carrousel.cell import Cell
+from carrousel.errors import BackendError
 
-__all__ = ["can_be", "mode_of", "run", "transforms_active"]
+if TYPE_CHECKING:
+    from carrousel.nn.layers import Layers
+    from carrousel.nn.sequence import Call
+
+__all__ = ["can_be", "check_draws", "mode_of", "refusals", "run", "transforms_active"]
 
 
 @functools.cache
@@ -25,9 +31,59 @@ def mode_of(cell: Cell) -> str | None:
     return _modes().get(cell)
 
 
+mode_of._dynamo_marked_constant = True  # type: ignore[attr-defined]  # a compiler calls it, and reads no further
+
+
 def transforms_active() -> bool:
     """Whether vmap or another transform of torch.func is at work; the operators do not follow them everywhere."""
     return bool(torch._C._are_functorch_transforms_active())
+
+
+def refusals(layer: "Layers", call: "Call | None" = None, training: bool = True) -> list[str]:
+    """Return why the operator can not do a call.
+
+    Args:
+        layer: the layers.
+        call: what is asked of them; None for any call.
+        training: whether the masks of training are at work.
+    """
+    mode = mode_of(layer.cell)
+    reasons = [*(["recompute=True"] if layer.recompute else []), *layer.regularisers.in_equations(training)]
+    if mode is None:
+        reasons.append(f"the cell {layer.cell.name}")
+    if layer._nets:
+        reasons.append("populations")
+    if layer.proj_size >= layer.hidden_size or (layer.proj_size and mode != "LSTM"):
+        reasons.append(f"proj_size={layer.proj_size} (it projects an LSTM below hidden_size={layer.hidden_size})")
+    if not isinstance(layer.bias, bool):
+        reasons.append("biases of some gates only")
+    if call is not None:
+        asked = {"resets=": call.resets is not None, "return_trace=": call.traced, "time 0": not call.x.shape[0]}
+        reasons += [name for name, is_asked in asked.items() if is_asked]
+        if transforms_active():
+            reasons.append("transforms of torch.func")
+        if call.lengths is not None and (not call.lengths.numel() or int(call.lengths.min()) == 0):
+            reasons.append("a row of length 0")
+    return reasons
+
+
+def check_draws(layer: "Layers") -> None:
+    """Check that `vmap`, if it is at work, allows a layer in training to draw at random.
+
+    Raises:
+        BackendError: it does not.
+    """
+    regularisers = layer.regularisers
+    between = layer.dropout if layer.num_layers > 1 else 0
+    if not (between or regularisers.input_dropout or layer._training_layout is not layer._layout):
+        return
+    for interpreter in get_interpreter_stack() or ():
+        is_vmap = interpreter.key() == TransformType.Vmap
+        if is_vmap and CVmapInterpreterPtr(interpreter).randomness() == RandomnessType.Error:
+            raise BackendError(
+                f"{layer._where} - in training it draws dropout at random, and vmap was not told how - "
+                "call vmap with randomness='different' or 'same', or the layer in eval mode"
+            )
 
 
 def can_be(backend: str) -> bool:

@@ -43,7 +43,7 @@ def run(
             f"{layer._where}: packed input has {packed.data.dim()} axes, expected 2 = (step, input); "
             f"got data of shape {tuple(packed.data.shape)} - pack a tensor (time, batch, input)"
         )
-    checks.check_input(layer._where, packed.data, ("step", "input"), layer.input_size, layer._dtype)
+    checks.check_input(layer._where, packed.data, ("step", "input"), layer.input_size, layer._weight)
     x, lengths = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))
     given = None if hx is None else layer._given(hx, x, unbatched=False)
     call = layer._call(x, given, lengths.to(x.device), None, (), layer._step_inputs({}, x))

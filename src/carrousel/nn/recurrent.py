@@ -2,7 +2,7 @@
 
 import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch.nn import Module
@@ -13,6 +13,7 @@ from carrousel.errors import BackendError, OptionError, OptionTypeError
 from carrousel.nn.checks import flag, whole_number
 from carrousel.nn.init import Initialiser
 from carrousel.nn.layers import Layers
+from carrousel.nn.regularisers import Regularisers
 
 __all__ = ["Recurrent"]
 
@@ -26,7 +27,7 @@ class Recurrent(Layers):
         hidden_size: hidden units; with blocks, all memory cells.
         num_layers: layers, each running over the output of the one below.
         bias: False for no biases, or the names of the gates that have one.
-        batch_first: whether input and output are (batch, time, ...); states are not concerned.
+        batch_first: whether input and output are (batch, time, ...); states have `state_batch_first`.
         dropout: probability of dropout between layers.
         bidirectional: whether a second set of weights walks backwards.
         proj_size: project the output to this size (any size), 0 for none.
@@ -41,6 +42,20 @@ class Recurrent(Layers):
         block_size: memory cells that share the cell's shared gates (1997).
         recompute: whether the backward runs a layer's forward once more instead of keeping what happened inside it:
             less memory, more time.
+        state_batch_first: whether states are (batch, layers * directions, size), given and returned.
+        input_dropout: probability of dropping a feature of the first layer's input, the same at every step of a
+            sequence, as Gal & Ghahramani (2016); `dropout` draws anew at every step, as torch.nn does.
+        recurrent_dropout: probability of dropping a value of the previous output where matrices multiply it, the same
+            at every step of a sequence; every layer and direction has its own mask.
+        zoneout: probability that a unit keeps its previous value, drawn at every step: a number for all states, or
+            state -> number, as `{"h": 0.05, "c": 0.5}`; evaluation has the expected mix.
+        cell_clip: largest magnitude of the cell state c.
+        gate_clip: largest magnitude of the pre-activations.
+        proj_clip: largest magnitude of a projected output.
+
+    Masks come from torch's generator of the input's device: a seed gives the same on every backend. A call, a single
+    step too, is one sequence; resets draw no new masks. Clips are there in evaluation too. None of these changes the
+    parameters.
 
     Calling it:
         `output, state = layer(input, hx=None, *, lengths=None, resets=None, return_trace=(), step_inputs=None)`, with
@@ -51,7 +66,8 @@ class Recurrent(Layers):
         - input: (time, batch, input), with batch_first (batch, time, input), unbatched (time, input), a
             PackedSequence, or a jagged nested tensor (batch, time, input)
         - hx: a tuple of one (layers * directions, batch, size) per state in the order of the signature, a bare tensor
-          if there is one state; a shared gate's state has one value per block
+          if there is one state; a shared gate's state has one value per block. Returned is the same, the tuple a
+          `carrousel.State`: `state.c`, `state.detach()`, `state.rows([0, 2])`, `state.save(path)`
         - lengths: (batch,) steps that count; later steps give output 0 and hold the state; 0 is allowed
         - resets: as input without features; true where the states start afresh before the step (reading backwards:
           after it), with no gradient across
@@ -97,6 +113,13 @@ class Recurrent(Layers):
         learn_initial_state: bool = False,
         block_size: int = 1,
         recompute: bool = False,
+        state_batch_first: bool = False,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | Mapping[str, float] = 0.0,
+        cell_clip: float | None = None,
+        gate_clip: float | None = None,
+        proj_clip: float | None = None,
     ) -> None:
         Module.__init__(self)
         where = type(self).__name__
@@ -116,7 +139,9 @@ class Recurrent(Layers):
         if dropout and self.num_layers == 1:
             warnings.warn(f"{where}: dropout={dropout} works between layers, but num_layers=1", stacklevel=2)
         self.dropout = float(dropout)
-        self._adopt(chosen, backend, init, forget_bias, learn_initial_state, block_size, recompute)
+        regularisers = Regularisers(input_dropout, recurrent_dropout, zoneout, cell_clip, gate_clip, proj_clip)
+        options = backend, init, forget_bias, learn_initial_state, block_size, recompute, state_batch_first
+        self._adopt(chosen, *options, regularisers)
         self._register(device, dtype)
         self.reset_parameters()
 

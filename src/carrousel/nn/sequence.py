@@ -20,6 +20,9 @@ __all__ = ["Call", "run_layers"]
 #: Makes the states before the first step.
 Fresh = Callable[..., tuple[Tensor, ...]]
 
+#: The input of a layer (time, *rows, input) -> its inputs per step.
+Masks = Callable[[Tensor], Sequence[Tensor]]
+
 
 class Call(NamedTuple):
     """What one forward call asks for.
@@ -47,6 +50,7 @@ def run_layers(
     layout: Layout,
     parameters: Callable[[int, bool], Mapping[str, Tensor]],
     call: Call,
+    masks: Masks | None = None,
     *,
     backend: str,
     num_layers: int,
@@ -60,6 +64,7 @@ def run_layers(
         layout: the layers' parameters and sizes.
         parameters: (layer, reverse) -> group -> stacked parameter.
         call: input, states and boundaries.
+        masks: draws the inputs per step of one layer and direction; None for those of the call.
         backend: its name.
         num_layers: layers.
         bidirectional: whether a second direction walks backwards.
@@ -85,7 +90,8 @@ def run_layers(
         for reverse in (False, True) if bidirectional else (False,):
             states, rows = _start(call, layout, len(finals))
             stacks = layout.kernel_parameters(parameters(layer, reverse))
-            output, after, seen = run(cell.definition, x, states, stacks, call.step_inputs, rows, reverse, traced)
+            inputs = call.step_inputs if masks is None else masks(x)
+            output, after, seen = run(cell.definition, x, states, stacks, inputs, rows, reverse, traced)
             outputs.append(output)
             finals.append(layout.from_kernel(cell.states, after))
             for name, values in zip(call.traced, layout.from_kernel(call.traced, seen), strict=True):

@@ -9,6 +9,7 @@ from torch.nn import Module
 
 from carrousel.errors import BackendError, InputTypeError
 from carrousel.nn.chain import Chain, chain_for
+from carrousel.nn.state import State
 from carrousel.nn.stream import Stream
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _quick(layer: "Layers", x: Tensor, state: Any, resets: Tensor | None) -> tup
     chain = chains.pop() if chains else chain_for(layer, x)  # another thread may be using one: each takes its own
     if chain is None or not chain.is_followed or not chain.follow():
         return None
-    states = chain.fresh if state is None else state if isinstance(state, tuple) else (state,)
+    states = chain.fresh if state is None else _states_of(layer, state, x)
     if not chain.takes(states) or not (resets is None or _are_resets(resets, x)):
         return None
     if resets is not None:
@@ -142,14 +143,28 @@ def _quick(layer: "Layers", x: Tensor, state: Any, resets: Tensor | None) -> tup
         states = tuple(torch.where(reset, fresh, given) for fresh, given in pairs)
     output, new = chain.step(x, states)
     chains.append(chain)
-    return output, new if len(new) > 1 else new[0]
+    if layer.state_batch_first and x.dim() == 2:
+        new = tuple([after.movedim(0, 1) for after in new])
+    return output, tuple.__new__(chain.kind, new) if len(new) > 1 else new[0]
+
+
+def _states_of(layer: "Layers", state: Any, x: Tensor) -> tuple[Any, ...]:
+    """The state that is given as a chain takes it; none for one of other names, which the layer's call refuses."""
+    if isinstance(state, State):
+        if state._fields != layer._layout.cell.states:
+            return ()
+        return state if x.dim() == 1 else state.turned(False)
+    states = state if isinstance(state, tuple) else (state,)
+    if layer.state_batch_first and x.dim() == 2:
+        return tuple([s.movedim(0, 1) if type(s) is Tensor and s.dim() == 3 else s for s in states])
+    return states
 
 
 def _chains_of(layer: "Layers", x: Tensor) -> list[Chain]:
     kept = layer.__dict__.get("_chains")
     if kept is None:
         kept = layer.__dict__["_chains"] = _Kept()
-    kind = x.shape, x.dtype, layer.backend
+    kind = x.shape, x.dtype, layer.backend, layer.state_batch_first
     chains = kept.get(kind)
     if chains is None:
         if len(kept) >= KINDS:

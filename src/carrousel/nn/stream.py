@@ -130,7 +130,8 @@ class Stream:
         Setting it begins the next step from other states.
         """
         states = self._states if self._chain is None else self._chain.state()
-        return self.layer._states_back(tuple(s.clone() for s in states), False)
+        copied = tuple(s.clone() for s in states)
+        return self.layer._named(copied) if self.batch_size is None else self.layer._states_back(copied, False)
 
     @state.setter
     def state(self, value: Any) -> None:

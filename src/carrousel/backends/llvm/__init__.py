@@ -6,18 +6,19 @@ equations, evaluated on the tile's registers), `scan` (the walk over time), `gra
 `target` and `kernel` turn the text into machine code, `call` and `operator` bring tensors to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from carrousel.backends.llvm import operator
+from carrousel.backends.llvm import operator, transformed
 from carrousel.backends.llvm.elementary import NAMES
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
 from carrousel.backends.llvm.nets import gather, spread, suits
 from carrousel.backends.llvm.plan import lanes_for
 from carrousel.backends.llvm.step import Step
 from carrousel.backends.llvm.target import host
+from carrousel.backends.llvm.transformed import are_followed
 from carrousel.backends.rows import Rows
 from carrousel.calculus.notation import Definition
 from carrousel.errors import UnknownNameError
@@ -80,7 +81,7 @@ def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[s
         reasons.append(f"the dtype {x.dtype}")
     if x.layout != torch.strided or x.is_nested:
         reasons.append(f"the layout {x.layout}")
-    if torch._C._are_functorch_transforms_active():
+    if torch._C._are_functorch_transforms_active() and (torch.compiler.is_compiling() or not are_followed()):
         reasons.append("transforms of torch.func")
     if torch.autograd.forward_ad._current_level >= 0:
         reasons.append("forward differentiation")
@@ -134,11 +135,13 @@ def run(
     if _is_converted(compute, [x, *states, *weights, *step_inputs]):
         x, lists = x.to(compute), [[tensor.to(compute) for tensor in part] for part in lists]
     nets = []
-    if rows.lengths is None and rows.resets is None and suits(x, states):
+    is_transformed = torch._C._are_functorch_transforms_active()
+    if rows.lengths is None and rows.resets is None and not is_transformed and suits(x, states):
         nets = [x.shape[1], lanes_for(host(), 8 * compute.itemsize, x.shape[1])]
         x, lists[0], lists[2] = gather(x, nets[1]), *([gather(t, nets[1]) for t in lists[k]] for k in (0, 2))
     names = [name for name, _ in traced]
-    results = operator.call(operator.register(definition), x, *lists, rows.lengths, rows.resets, reverse, names, nets)
+    call: Callable[..., list[Tensor]] = transformed.call if is_transformed else operator.call
+    results = call(operator.register(definition), x, *lists, rows.lengths, rows.resets, reverse, names, nets)
     if nets:
         results = [spread(result, *nets) for result in results]
     if dtype != compute:

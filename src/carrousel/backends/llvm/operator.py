@@ -154,8 +154,10 @@ class _Differentiable(torch.autograd.Function):
         flat, saved = everything[:inputs], everything[inputs:]
         x, lengths, resets, *tensors = flat
         problem = (cell, x, *_cut(tensors, counts), lengths, resets, *rest)
-        if torch.is_grad_enabled():
-            return None, None, None, *_through_reference(problem, flat, gradients)
+        wants_graph = torch.is_grad_enabled()
+        if wants_graph or torch._C._dispatch_tls_is_dispatch_key_included(_VMAP):
+            with torch.enable_grad():
+                return None, None, None, *_through_reference(problem, flat, gradients, wants_graph)
         states, wants_x = 1 + counts[0], ctx.needs_input_grad[3]
         loss = (gradients[0], list(gradients[1:states]), list(gradients[states:]))
         given = [gradient for gradient in gradients if gradient is not None]
@@ -165,6 +167,8 @@ class _Differentiable(torch.autograd.Function):
         return None, None, None, dx, None, None, *found, *rest_is_none
 
 
+#: Under it torch.autograd.grad takes many gradients at once (`is_grads_batched=True`).
+_VMAP: Any = torch._C._parse_dispatch_key("VmapMode")
 #: `apply` without its look for wrappers of torch.func, which never come here.
 _apply = super(torch.autograd.Function, _Differentiable).apply
 
@@ -179,9 +183,9 @@ def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]
 
 
 def _through_reference(
-    problem: tuple[Any, ...], flat: Sequence[Tensor | None], gradients: Sequence[Tensor | None]
+    problem: tuple[Any, ...], flat: Sequence[Tensor | None], gradients: Sequence[Tensor | None], wants_graph: bool
 ) -> list[Tensor | None]:
-    """The gradients, themselves differentiable: the reference run once more on the same inputs."""
+    """The gradients, themselves differentiable if wanted: the reference run once more on the same inputs."""
     call = _problem(*problem)
     definition, units = call.definition, units_of(call.definition, [t.shape for t in _sized(call)], call.nets)
     names = [group.name for group in definition.groups]
@@ -208,7 +212,7 @@ def _through_reference(
         [o for o, _ in pairs],
         [t for t in flat if t is not None and t.requires_grad],
         [g for _, g in pairs],
-        create_graph=True,
+        create_graph=wants_graph,
         allow_unused=True,
     )
     by_place = dict(zip(wanted, found, strict=True))
