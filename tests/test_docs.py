@@ -35,6 +35,14 @@ def test_readme_examples_run(number: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_recipes_inside_pytorch_run(number: int, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(blocks("docs/pytorch.md", "python")[number], encoding="utf-8")
+    done = subprocess.run([sys.executable, str(recipe)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_readme_lists_every_cell() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme[readme.index("## The cells") : readme.index("`carrousel cells`")]

@@ -16,7 +16,7 @@ MODULES = {
 
 #: Each part may import its own and what stands before it.
 LAYERS = (
-    ("errors", "functions", "processes"),
+    ("errors", "functions", "processes", "writing"),
     ("calculus",),
     ("backends",),
     ("cell", "rewriting", "transforms"),

@@ -218,6 +218,17 @@ def test_many_gradients_of_torchs_own_autograd(name: str) -> None:
     assert_same(found, torch.autograd.functional.jacobian(lambda x: layer(x)[0], x))
 
 
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about its own future
+def test_inside_a_compiler_no_kernel_is_called() -> None:
+    """It would follow the transforms into what makes the kernel's arguments."""
+    torch.compiler.reset()
+    mapped = Mapped(LAYERS["of this test"], {}, (0, None))
+    with Kernels() as kernels:
+        found = torch.compile(vmap(mapped.results, mapped.dims), backend="aot_eager")(*mapped.given)
+    assert kernels.calls == []
+    assert_same(found, vmap(mapped.results, mapped.dims)(*mapped.given))
+
+
 def test_a_call_that_asks_for_no_gradient_keeps_nothing() -> None:
     layers = [copy.deepcopy(LAYERS["lstm"]()).requires_grad_(False) for _ in range(3)]
     weights, _ = stack_module_state(layers)

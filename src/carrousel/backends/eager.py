@@ -215,9 +215,6 @@ def _step(definition: Definition, traced: tuple[str, ...]) -> Callable[..., Any]
     return _steps[key]
 
 
-_step._dynamo_marked_constant = True  # type: ignore[attr-defined]  # a compiler calls it, and reads no further
-
-
 def _gates(definition: Definition, parameters: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """Cut stacks into gates; a population's (net, gates * hidden) stands against (net, batch, hidden)."""
     cut = {}

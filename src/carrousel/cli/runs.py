@@ -11,7 +11,8 @@ from rich.table import Table
 
 from carrousel.cli import options
 from carrousel.cli.tables import print_table
-from carrousel.errors import OptionError, OutputError
+from carrousel.errors import OptionError
+from carrousel.writing import write_whole
 
 if TYPE_CHECKING:
     from carrousel.models.estimator import Estimator
@@ -57,7 +58,7 @@ def predict(
         if out is None:
             write(estimator, prompt, length, temperature, top_k, top_p, seed)
         else:
-            _write(out, estimator.generate(prompt, length, temperature, top_k, top_p, seed=seed))
+            _give(estimator.generate(prompt, length, temperature, top_k, top_p, seed=seed), out)
     elif estimator.kind == "classify":
         if data is None:
             raise OptionError("predict - a classifier needs DATA - carrousel predict RUN DATA")
@@ -227,12 +228,5 @@ def _give(text: str, out: Path | None) -> None:
     if out is None:
         typer.echo(text, nl=False)
     else:
-        _write(out, text)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} - can not be written: {error.strerror} - name another file with --out") from error
-    typer.echo(str(path))
+        write_whole({out: text.encode()})
+        typer.echo(str(out))

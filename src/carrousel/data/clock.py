@@ -97,9 +97,9 @@ def parse_times(column: Any, name: str, time_format: str | None = None) -> Times
     """Read a time column.
 
     Args:
-        column: a narwhals Series of times, dates, texts or whole numbers.
+        column: a narwhals Series of times, dates, texts or whole numbers; 20240131 and the like are dates.
         name: the column's name, for messages.
-        time_format: how a text is read, in the letters of strptime; found if None.
+        time_format: how a text, or a number, is read, in the letters of strptime; found if None.
 
     Raises:
         DataError: a value is missing or is no time.
@@ -111,7 +111,10 @@ def parse_times(column: Any, name: str, time_format: str | None = None) -> Times
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise DataError(f"column '{name}' row {row + 1} - the time is missing - give it, or leave the row out")
     if dtype.is_numeric():
-        return _whole_numbers(column.to_numpy(), name)
+        numbers = column.to_numpy()
+        if time_format is None and not _are_dates(numbers):
+            return _whole_numbers(numbers, name)
+        return _parse_text([f"{number:.0f}" for number in numbers.tolist()], name, time_format or "%Y%m%d")
     if isinstance(dtype, nw.Datetime) and dtype.time_zone:
         elapsed = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
         elapsed = _microseconds(elapsed)
@@ -119,6 +122,15 @@ def parse_times(column: Any, name: str, time_format: str | None = None) -> Times
     if isinstance(dtype, nw.Datetime | nw.Date):
         return by_the_wall(_microseconds(column.to_numpy()))
     return _parse_text(column.to_list(), name, time_format)
+
+
+def _are_dates(numbers: Any) -> bool:
+    """Whether all numbers are a year, a month and a day, as in 20240131."""
+    values = np.asarray(numbers)
+    if not ((values >= 1000_01_01) & (values <= 2999_12_31)).all():
+        return False
+    month, day = values // 100 % 100, values % 100
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (values % 1 == 0)).all())
 
 
 def _whole_numbers(values: Any, name: str) -> Times:

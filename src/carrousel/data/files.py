@@ -54,7 +54,7 @@ def read_table(path: str | Path) -> "DataFrame":
         table = _read_parquet(file) if file.suffix.lower() in _PARQUET else _read_text(file)
     except pandas.errors.ParserError as error:
         raise DataError(
-            f"{file.name} - {str(error).split('C error: ')[-1]} - give every line as many fields"
+            f"{file.name} - {str(error).split('C error: ')[-1].strip()} - give every line as many fields"
         ) from error
     except PermissionError as error:
         raise DataError(f"{file.name} - it may not be read - change its permissions") from error
@@ -165,8 +165,14 @@ def _has_decimal_commas(lines: list[str], separator: str) -> bool:
     return any(_DECIMAL_COMMA.fullmatch(field) for field in numbers) and not any("." in field for field in numbers)
 
 
+def _is_value(text: str) -> bool:
+    """Whether a text is a number, or digits without a letter as in a date."""
+    digits = any(letter.isdigit() for letter in text) and not any(letter.isalpha() for letter in text)
+    return digits or bool(_NUMBER.fullmatch(text))
+
+
 def _check_header(file: Path, names: list[str], lines: int) -> None:
-    if names and all(_NUMBER.fullmatch(name.strip()) for name in names) and lines > 1:
+    if names and all(_is_value(name.strip()) for name in names) and lines > 1:
         raise DataError(
             f"{file.name} - its first line is numbers ({', '.join(names[:4])}), expected names of columns - "
             "put a line of names on top"

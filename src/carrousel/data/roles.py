@@ -43,12 +43,13 @@ class Roles:
         return (*self.past, *self.future, *self.static)
 
 
-def find_roles(frame: Any, asked: Roles) -> Roles:
+def find_roles(frame: Any, asked: Roles, is_known: bool = False) -> Roles:
     """Fill in time, id and target where they are not said.
 
     Args:
         frame: a narwhals DataFrame.
         asked: what the user says; an empty target is looked for, (ALL,) is every numeric column without a role.
+        is_known: whether they were found in a table before this one, and are only looked up.
 
     Raises:
         DataError: a column is missing, or the target is in doubt.
@@ -59,6 +60,8 @@ def find_roles(frame: Any, asked: Roles) -> Roles:
     for name in named:
         _check_there(str(name), columns)
     _check_one_role(asked)
+    if is_known:
+        return asked
     time = asked.time or _find_time(frame, set(named))
     roles = replace(asked, time=time, id=asked.id or _find_id(frame, {*named, time}))
     if asked.target and asked.target != (ALL,):

@@ -121,15 +121,14 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Pan
     if container.kind == "array":
         return _panel_of_array(container, reading)
     asked = container.roles(reading.roles)
-    roles = find_roles(frame, asked) if needs_target else _roles_of_future(frame, asked)
+    is_known = reading.categories is not None
+    roles = find_roles(frame, asked, is_known) if needs_target else _roles_of_future(frame, asked)
     times = parse_times(frame[roles.time], roles.time, reading.time_format) if roles.time else _counted(len(frame))
     codes, ids = _codes(frame, roles.id)
     order, was_sorted = _order(codes, times)
     if not was_sorted:
         warnings.warn(f"sorted {len(frame):,} rows by {roles.time}", DataWarning, stacklevel=3)
-    categories = reading.categories
-    if categories is None:
-        categories = learn_categories(frame, roles.inputs)
+    categories = learn_categories(frame, roles.inputs) if reading.categories is None else reading.categories
     may_miss = reading.missing != "error"
     target = _columns(frame, roles.target if needs_target else (), may_miss)
     past, future, static = (
@@ -182,10 +181,10 @@ def _roles_of_future(frame: Any, roles: Roles) -> Roles:
 def _columns(frame: Any, names: Sequence[str], texts_are_missing: bool) -> Array:
     if not names:
         return np.empty((len(frame), 0))
-    some = frame.select(list(names))
-    if all(dtype.is_numeric() for dtype in some.schema.values()):
+    some = frame.select(list(names)) if len(names) > 1 else None
+    if some is not None and all(dtype.is_numeric() for dtype in some.schema.values()):
         values = np.asarray(some.to_numpy())
-        if values.dtype.kind in "fiu":  # the usual case, all at once
+        if values.dtype.kind in "fiu":  # very many columns, all at once
             values = values.astype(np.float64)
             for name, column in zip(names, values.T, strict=True):
                 check_finite(column, name)

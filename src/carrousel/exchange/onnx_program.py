@@ -22,6 +22,7 @@ from carrousel.exchange.onnx_check import Call
 from carrousel.exchange.onnx_graph import Graph
 from carrousel.exchange.onnx_layers import IR_VERSION, initial_states, result_shapes, write_layers
 from carrousel.nn.layers import Layers
+from carrousel.nn.state import class_of
 
 __all__ = ["network_model", "onnx_ready", "onnx_translations"]
 
@@ -65,7 +66,8 @@ def onnx_ready(network: Module) -> Module:
         if isinstance(layers, Layers):
             name = f"{type(layers).__name__} {next(_counter)}"
             _ready[name] = layers
-            layers.forward = functools.partial(_all_steps, name)  # type: ignore[method-assign]
+            layers.forward = functools.partial(_all_steps, name, layers.state_batch_first)  # type: ignore[method-assign]
+            layers.state_batch_first = False
     return ready
 
 
@@ -77,8 +79,10 @@ def onnx_translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     return {torch.ops.carrousel.layers.default: _translated}
 
 
-def _all_steps(name: str, input: Tensor, hx: Any = None, *, lengths: Tensor | None = None, **options: Any) -> Any:
-    """The forward of a layer made ready."""
+def _all_steps(
+    name: str, batch_first: bool, input: Tensor, hx: Any = None, *, lengths: Tensor | None = None, **options: Any
+) -> Any:
+    """The forward of a layer made ready; the states of ONNX have the batch behind the layers."""
     layers = _ready[name]
     steps = options.pop("step_inputs", None) or {}
     asked = [option for option, value in options.items() if value is not None and len(value)]
@@ -88,9 +92,12 @@ def _all_steps(name: str, input: Tensor, hx: Any = None, *, lengths: Tensor | No
             f"to_onnx - {type(layers).__name__} is called with {what}, which ONNX has not - leave it out"
         )
     states = [] if hx is None else [hx] if isinstance(hx, Tensor) else list(hx)
+    states = [state.transpose(0, 1) for state in states] if batch_first else states
     results = torch.ops.carrousel.layers(name, input, states, list(steps.values()), lengths)
     output, *after = results
-    return output, tuple(after) if len(after) > 1 else after[0]
+    after = [state.transpose(0, 1) for state in after] if batch_first else after
+    kind = tuple if layers._as_strict_as_torch else class_of(layers._layout.cell.states, batch_first)
+    return output, tuple.__new__(kind, after) if len(after) > 1 else after[0]
 
 
 def _computed(

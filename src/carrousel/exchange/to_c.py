@@ -12,8 +12,8 @@ from carrousel.errors import InputShapeError, InputTypeError, OptionError, Optio
 from carrousel.exchange.c_text import text_of
 from carrousel.exchange.c_text_words import is_name
 from carrousel.exchange.to_c_parts import Embedded, Part, parts_of, rounded, run
-from carrousel.exchange.writing import write_whole
 from carrousel.nn.checks import flag
+from carrousel.writing import write_whole
 
 __all__ = ["CFiles", "to_c"]
 

@@ -18,9 +18,9 @@ from carrousel.errors import (
     OptionTypeError,
     OutputError,
 )
-from carrousel.exchange.writing import write_whole
 from carrousel.nn.layers import Layers
 from carrousel.nn.population import Population
+from carrousel.writing import write_whole
 
 if TYPE_CHECKING:
     from carrousel.exchange.onnx_check import Call
@@ -70,7 +70,8 @@ def to_onnx(
         - input: (time, batch, input), with batch_first (batch, time, input)
         - lengths: (batch,) int64, from 0 to time
         - `<name>_t`: an input per step of the cell, as input with hidden units for features
-        - h0, c0, ...: (layers * directions, batch, size), one for each state of the cell, under its name; they may be
+        - h0, c0, ...: (layers * directions, batch, size), whatever `state_batch_first` says, one for each state of the
+          cell, under its name; they may be
           left out, and are then what the cell begins with (ONNX Runtime notes when it loads them that they are no
           constants: they are to be given or not)
         - output: as input, with directions * size features
@@ -107,6 +108,7 @@ def to_onnx(
     _check_weights(where, module)
     plain = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
     if isinstance(plain, Layers):
+        plain.state_batch_first = False  # the model's states are as ONNX has them
         content, calls = _of_layers(where, plain, opset, lengths, example, axes)
     else:
         content, calls = _of_network(where, plain, opset, lengths, example, axes)

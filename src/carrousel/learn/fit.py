@@ -61,6 +61,7 @@ def fit(
         raise MissingExtraError(
             'fit - pytorch-lightning is not installed, training needs it - pip install "carrousel[fit]"'
         ) from error
+    from carrousel.learn.checkpoints import Checkpoints
     from carrousel.learn.lesson import Keeper, Lesson
 
     checkpoint = checkpoint_of(folder)
@@ -73,7 +74,7 @@ def fit(
         interrupted = stack.enter_context(_first_interrupt())
         lesson = Lesson(net, losses, training, validation, settings)
         keeper = Keeper(checkpoint, settings, interrupted)
-        trainer = Trainer(**_options(settings, keeper), num_sanity_val_steps=0, enable_checkpointing=False)
+        trainer = Trainer(**_options(settings, keeper), plugins=[Checkpoints()])
         try:
             trainer.fit(lesson, ckpt_path=str(checkpoint) if resume else None, weights_only=True)
         except FloatingPointError as error:
@@ -113,6 +114,8 @@ def _options(settings: Training, keeper: "Keeper") -> dict[str, Any]:
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "use_distributed_sampler": False,
+        "enable_checkpointing": False,
+        "num_sanity_val_steps": 0,
         "inference_mode": False,
     }
 

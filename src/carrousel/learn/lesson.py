@@ -1,4 +1,5 @@
-"""What Lightning runs: a step, a validation, and what is kept of them. With `progress` the only file of its classes."""
+"""What Lightning runs: a step, a validation, and what is kept of them. With `progress` and
+`checkpoints` the only file of its classes."""
 
 import math
 import threading

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from carrousel.cell import Cell
-from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError, OutputError
+from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError
 from carrousel.learn.history import History
 from carrousel.learn.settings import Training
 from carrousel.models import folder as runs
+from carrousel.writing import write_whole
 
 try:
     from sklearn.base import BaseEstimator
@@ -120,7 +121,11 @@ class Estimator(BaseEstimator):
         Raises:
             ModelError: it is no run of this kind, damaged, or of a newer version.
         """
-        run = runs.read(Path(folder))
+        return cls._of(runs.read(Path(folder)), folder, cell)
+
+    @classmethod
+    def _of(cls, run: runs.Run, folder: str | Path, cell: str | Cell | None) -> Self:
+        """What a run holds; the folder is for messages."""
         if run.config["kind"] != cls.kind:
             raise ModelError(
                 f"{folder} - is a run of `{run.config['kind']}`, {cls.__name__} reads `{cls.kind}` - use carrousel.load"
@@ -155,11 +160,8 @@ class Estimator(BaseEstimator):
         """
         self._check_fitted()
         self.report_ = self._html(title or type(self).__name__)
-        try:
-            if path is not None:
-                Path(path).write_text(self.report_, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{path} - can not be written: {error.strerror} - name another file") from error
+        if path is not None:
+            write_whole({Path(path): self.report_.encode()})
         return self.report_
 
     def _html(self, title: str) -> str:

@@ -28,7 +28,8 @@ def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
     from carrousel.models.generation.generator import Generator
 
     kinds: dict[str, type[Estimator]] = {kind.kind: kind for kind in (Forecaster, Classifier, Generator)}
-    kind = runs.read(Path(folder)).config["kind"]
+    run = runs.read(Path(folder))
+    kind = run.config["kind"]
     if kind not in kinds:
         raise ModelError(f"{folder} - is a run of {kind!r}, expected one of {', '.join(kinds)} - upgrade carrousel")
-    return kinds[kind].load(folder, cell)
+    return kinds[kind]._of(run, folder, cell)

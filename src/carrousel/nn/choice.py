@@ -14,7 +14,7 @@ __all__ = ["compiled", "of_call", "prepare", "refuse", "warn_once"]
 
 def prepare() -> None:
     """Load what calls need: in a call that a compiler traces it would be too late."""
-    for name in (*backends.before_reference(), backends.REFERENCE):
+    for name in backends.before_reference():
         backends.get(name)
 
 

@@ -31,9 +31,6 @@ def mode_of(cell: Cell) -> str | None:
     return _modes().get(cell)
 
 
-mode_of._dynamo_marked_constant = True  # type: ignore[attr-defined]  # a compiler calls it, and reads no further
-
-
 def transforms_active() -> bool:
     """Whether vmap or another transform of torch.func is at work; the operators do not follow them everywhere."""
     return bool(torch._C._are_functorch_transforms_active())

@@ -1,5 +1,6 @@
 """The states of a layer as one object: a tuple to PyTorch, tensors with names to people."""
 
+import contextlib
 import json
 import os
 from collections import namedtuple
@@ -123,13 +124,7 @@ class State(tuple[Tensor, ...]):
             )
         axis = first.dim() - (3 if self._batch_first else 2)
         count = first.shape[axis]
-        try:
-            chosen = range(count)[index] if isinstance(index, slice) else _chosen(count, index)
-        except (IndexError, TypeError, ValueError, RuntimeError) as error:
-            raise OptionError(
-                f"State.rows - got {index!r}, there are rows 0 to {count - 1} - "
-                "name rows, or give a mask with one value per row"
-            ) from error
+        chosen = _chosen(count, index)
         if isinstance(chosen, int):
             return self._each(lambda state: state.select(axis, chosen))
         rows = torch.tensor(chosen, dtype=torch.long, device=first.device)
@@ -200,11 +195,18 @@ class State(tuple[Tensor, ...]):
 
 
 def _chosen(count: int, index: Any) -> int | list[int]:
-    """Row numbers as they count from the front; an error if there are no such rows."""
-    numbers = torch.as_tensor(index).cpu()
-    found = torch.arange(count)[numbers if numbers.numel() else numbers.long()].tolist()  # the tensor of [] is floats
-    if not isinstance(found, int) and any(not isinstance(row, int) for row in found):
-        raise IndexError("rows have one axis")
+    """Row numbers as they count from the front."""
+    found: Any = None
+    with contextlib.suppress(IndexError, TypeError, ValueError, RuntimeError):  # torch's, which know no rows
+        numbers = index if isinstance(index, slice) else torch.as_tensor(index).cpu()
+        if isinstance(numbers, Tensor) and not numbers.numel():
+            numbers = numbers.long()  # the tensor of [] is one of floats
+        found = torch.arange(count)[numbers].tolist()
+    if not isinstance(found, int) and (found is None or not all(isinstance(row, int) for row in found)):
+        raise OptionError(
+            f"State.rows - got {index!r}, there are rows 0 to {count - 1} - "
+            "name rows, or give a mask with one value per row"
+        )
     return found
 
 

@@ -81,7 +81,7 @@ def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[s
         reasons.append(f"the dtype {x.dtype}")
     if x.layout != torch.strided or x.is_nested:
         reasons.append(f"the layout {x.layout}")
-    if torch._C._are_functorch_transforms_active() and (torch.compiler.is_compiling() or not are_followed()):
+    if torch._C._are_functorch_transforms_active() and not are_followed():
         reasons.append("transforms of torch.func")
     if torch.autograd.forward_ad._current_level >= 0:
         reasons.append("forward differentiation")

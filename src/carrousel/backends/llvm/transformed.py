@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._dynamo.eval_frame import get_eval_frame_callback
 from torch._C._functorch import TransformType, get_interpreter_stack, get_unwrapped, is_functorch_wrapped_tensor
 from torch.func import vjp
 
@@ -28,7 +29,9 @@ def _active() -> list[Any]:
 
 
 def are_followed() -> bool:
-    """Whether the kernels follow the transforms that are at work."""
+    """Whether the kernels follow the transforms that are at work: not where torch.compile watches."""
+    if torch.compiler.is_compiling() or get_eval_frame_callback():
+        return False
     return {TransformType.Vmap, TransformType.Grad}.issuperset(_active())
 
 

@@ -15,7 +15,7 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
     """Write files that belong together; each is on the disk under another name before the first takes its place.
 
     Args:
-        contents: path -> bytes. What is there already is replaced.
+        contents: path -> bytes. A file that is there already is replaced; a device or a pipe is written to.
 
     Raises:
         OutputError: a file can not be written; none of them is then changed.
@@ -32,15 +32,19 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
         for path, content in contents.items():
             if path.is_dir():
                 raise IsADirectoryError(0, "it is a folder")
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-            beside[path] = Path(name)
+            if path.exists() and not path.is_file():
+                path.write_bytes(content)
+                continue
+            place = path.resolve()  # what a link leads to
+            handle, name = tempfile.mkstemp(prefix=f".{place.name}-", dir=place.parent)
+            beside[place] = Path(name)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside[path].chmod(0o644)
-        for path, written in beside.items():
-            written.replace(path)
+            beside[place].chmod(0o644)
+        for place, written in beside.items():
+            written.replace(place)
     except OSError as error:
         raise OutputError(f"{path} - can not be written: {error.strerror} - name another place") from error
     finally:
