@@ -32,7 +32,13 @@ def layer_of(name: str, shape: Shape, plan: Plan) -> Module:
     if name in _NAMESAKES:
         layer: Module = getattr(carrousel, _NAMESAKES[name])(shape.inputs, shape.hidden, backend=plan.backend)
         return layer
-    return carrousel.Recurrent(name, shape.inputs, shape.hidden, backend=plan.backend)
+    recurrent = carrousel.Recurrent(name, shape.inputs, shape.hidden, backend=plan.backend)
+    gains = {f"{gain}_l0" for gain in recurrent.cell.gains}
+    with torch.no_grad():  # at gains of one such a net is chaotic: rounding alone drives two sides apart
+        for parameter, values in recurrent.named_parameters():
+            if parameter in gains:
+                values.fill_(0.2)
+    return recurrent
 
 
 def namesake_of(name: str, layer: Module, shape: Shape) -> Module | None:

@@ -21,6 +21,8 @@ __all__ = ["call", "constant", "is_plain"]
 
 #: Elements up to which states that are the same in every call are kept.
 SMALL = 16_384
+#: Shapes of inputs for which a layer keeps what its calls look up.
+KINDS = 8
 
 
 def is_plain(layer: "Layers") -> bool:
@@ -41,25 +43,22 @@ def call(layer: "Layers", x: object) -> Any:
         return None
     if layer.recompute or layer._is_regularised[layer.training] or layer.backend in ("torch", backends.REFERENCE):
         return None
-    weights = {}
-    for group, name in layer._names[0, False]:
+    tensors = [x]
+    for _, name in layer._names[0, False]:
         weight = layer._parameters.get(name)
         if weight is None or weight.dtype != x.dtype:  # None: parametrized
             return None
-        weights[group] = weight
+        tensors.append(weight)
     if x.dim() != 3 or x.shape[2] != layer.input_size or not x.numel():
         return None
-    definition = layer._layout.cell.definition
-    backend = choice.compiled(definition, x, ())
-    if backend is None or layer.backend not in ("auto", backend):
+    if layer.batch_first:
+        tensors[0] = x.transpose(0, 1)
+    ready = _ready(layer, tensors)
+    found = _by_backend(layer, tensors) if ready is None else ready.run(tensors)
+    if found is None:
         return None
-    if layer.batch_first:
-        x = x.transpose(0, 1)
-    states = layer._fresh(x, 0, x.shape[1])
-    output, finals, _ = backends.get(backend).run(definition, x, states, weights, (), EVERY_STEP, False, ())
-    if layer.batch_first:
-        output = output.transpose(0, 1)
-    return output, layer._states_back(tuple([final.unsqueeze(0) for final in finals]), False)
+    output, *finals = found
+    return output.transpose(0, 1) if layer.batch_first else output, layer._states_back(tuple(finals), False)
 
 
 def is_watched() -> bool:
@@ -87,3 +86,59 @@ def constant(x: Tensor, shape: tuple[int, ...], value: float) -> Tensor:
 def _kept(shape: tuple[int, ...], value: float, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):
         return torch.full(shape, value, dtype=dtype, device="cpu")
+
+
+# ---------------------------------------------------------------------- looking up what to call
+
+
+class _Kinds(dict[Any, Any]):
+    """What calls of a layer have looked up; it holds addresses, so a copy of the layer begins with none."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Kinds, ()
+
+
+def _backend_of(layer: "Layers", x: Tensor) -> str | None:
+    name = choice.compiled(layer._layout.cell.definition, x, ())
+    return name if layer.backend in ("auto", name) else None
+
+
+def _by_backend(layer: "Layers", tensors: list[Tensor]) -> tuple[Tensor, ...] | None:
+    """Output and final states (1, batch, size) of x and weights; None if no compiled backend can."""
+    x, *weights = tensors
+    name = _backend_of(layer, x)
+    if name is None:
+        return None
+    definition = layer._layout.cell.definition
+    parameters = {group.name: weight for group, weight in zip(definition.groups, weights, strict=True)}
+    states = layer._fresh(x, 0, x.shape[1])
+    output, finals, _ = backends.get(name).run(definition, x, states, parameters, (), EVERY_STEP, False, ())
+    return output, *[final.unsqueeze(0) for final in finals]
+
+
+def _ready(layer: "Layers", tensors: list[Tensor]) -> Any:
+    """What runs inputs of this kind, from the second one on; None for the first."""
+    x, keep = tensors[0], torch.is_grad_enabled() and torch._C._any_requires_grad(*tensors)
+    kinds = layer.__dict__.get("_kinds")
+    if kinds is None:
+        kinds = layer.__dict__["_kinds"] = _Kinds()
+    kind = x.shape, x.dtype, x.layout, keep
+    if kind not in kinds:
+        if len(kinds) >= KINDS:
+            kinds.clear()
+        kinds[kind] = None
+        return None
+    ready = kinds[kind]
+    if ready is None or not ready.fits(tensors):
+        ready = kinds[kind] = _made(layer, tensors, keep)
+    return ready
+
+
+def _made(layer: "Layers", tensors: list[Tensor], keep: bool) -> Any:
+    x, *weights = tensors
+    name = _backend_of(layer, x)
+    make = None if name is None else getattr(backends.get(name), "Ready", None)
+    if make is None or x.dtype not in (torch.float32, torch.float64):
+        return None
+    ready = make(layer._layout.cell.definition, x, layer._fresh(x, 0, x.shape[1]), weights, keep)
+    return ready if ready.is_whole and ready.fits(tensors) else None

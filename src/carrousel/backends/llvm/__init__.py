@@ -16,6 +16,7 @@ from carrousel.backends.llvm.elementary import NAMES
 from carrousel.backends.llvm.kernel import Variant, assembly_of, compile_text, text_of
 from carrousel.backends.llvm.nets import gather, spread, suits
 from carrousel.backends.llvm.plan import lanes_for
+from carrousel.backends.llvm.ready import Ready
 from carrousel.backends.llvm.step import Step
 from carrousel.backends.llvm.target import host
 from carrousel.backends.llvm.transformed import are_followed
@@ -24,7 +25,7 @@ from carrousel.calculus.notation import Definition
 from carrousel.errors import UnknownNameError
 from carrousel.functions import Function
 
-__all__ = ["Step", "compile_kernel", "refusals", "run", "source"]
+__all__ = ["Ready", "Step", "compile_kernel", "refusals", "run", "source"]
 
 #: What kernels compute in; half precision is computed in float32.
 _DTYPES = {

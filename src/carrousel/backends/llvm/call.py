@@ -17,7 +17,7 @@ from carrousel.backends.llvm.target import host
 from carrousel.backends.llvm.threads import team
 from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT
 
-__all__ = ["Forward", "Gradients", "arguments", "backward", "call", "forward", "saved_shapes"]
+__all__ = ["Forward", "Gradients", "arguments", "backward", "call", "cut", "forward", "lend", "memory", "saved_shapes"]
 
 #: New memory in the shape of a tensor, for a result or for the time of a call; tests surround it with guards.
 memory = torch.empty_like
@@ -102,8 +102,8 @@ def _padded(plan: Plan, tensor: Tensor, size: str) -> Tensor:
     return (pad(tensor, (0, missing)) if missing else tensor).contiguous()
 
 
-def _cut(plan: Plan, tensor: Tensor, size: str) -> Tensor:
-    """A padded tensor's units."""
+def cut(plan: Plan, tensor: Tensor, size: str) -> Tensor:
+    """Return a padded tensor's units."""
     return tensor[..., : plan.units[size]].contiguous() if plan.missing[size] else tensor
 
 
@@ -159,8 +159,8 @@ def forward(problem: Problem, keep: bool) -> Forward:
     else:
         _run(plan, problem.x, [*_given(plan, problem), *histories, *finals, *([] if kept is None else [kept])])
         if plan.pads:
-            finals = [_cut(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
-    output = _cut(plan, histories[0], sizes[0])
+            finals = [cut(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
+    output = cut(plan, histories[0], sizes[0])
     traces = [_part(plan, kept, plan.layout.kept, name) for name in problem.traced] if kept is not None else []
     if not keep:
         return Forward(output, finals, traces, [])
@@ -231,12 +231,12 @@ def backward(
         tensors += [*carries, *fresh, *parameters]
         _run(plan, problem.x, tensors + [t for t in (adjoints, dx) if t is not None])
     return Gradients(
-        None if dx is None else _cut(plan, dx, INPUT),
-        [_cut(plan, carry, size) for carry, size in zip(carries, sizes, strict=True)],
+        None if dx is None else cut(plan, dx, INPUT),
+        [cut(plan, carry, size) for carry, size in zip(carries, sizes, strict=True)],
         parameters,
         [_of_step_input(plan, adjoints, name) for name in plan.definition.step_inputs],
         [
-            _cut(plan, gradient, size).sum_to_size(given.shape)
+            cut(plan, gradient, size).sum_to_size(given.shape)
             for gradient, size, given in zip(fresh, sizes, problem.fresh, strict=False)
         ],
     )

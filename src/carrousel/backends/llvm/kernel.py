@@ -76,7 +76,7 @@ class Kernel:
 
 
 #: Modules of this package that call kernels; the others write them.
-_CALLERS = ("__init__", "again", "call", "operator", "plan", "signature", "step", "threads", "transformed")
+_CALLERS = ("__init__", "again", "call", "operator", "plan", "ready", "signature", "step", "threads", "transformed")
 
 
 def _hash() -> str:

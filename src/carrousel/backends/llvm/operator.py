@@ -21,7 +21,7 @@ from carrousel.calculus.notation import HIDDEN, Definition, parse
 from carrousel.errors import BackendError
 from carrousel.functions import TABLE, Function
 
-__all__ = ["call", "register", "sequence"]
+__all__ = ["are_plain", "call", "pulled_back", "register", "sequence", "wants_reference"]
 
 _library = torch.library.Library("carrousel", "DEF")
 _ARGUMENTS = (
@@ -147,24 +147,50 @@ class _Differentiable(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        """Run the adjoint; differentiably through the reference if the graph is wanted."""
-        cell, counts, rest = ctx.call
-        everything = ctx.saved_tensors
-        inputs = 3 + sum(counts)
-        flat, saved = everything[:inputs], everything[inputs:]
-        x, lengths, resets, *tensors = flat
-        problem = (cell, x, *_cut(tensors, counts), lengths, resets, *rest)
+        """Run the adjoint."""
+        return None, None, None, *pulled_back(*ctx.call, ctx.saved_tensors, gradients, ctx.needs_input_grad[3])
+
+
+def pulled_back(
+    cell: str,
+    counts: tuple[int, ...],
+    rest: tuple[Any, ...],
+    everything: Sequence[Any],
+    gradients: Sequence[Tensor | None],
+    wants_x: bool,
+) -> list[Tensor | None]:
+    """Run the adjoint; differentiably through the reference if the graph is wanted.
+
+    Args:
+        cell: the text that stands for the definition.
+        counts: how many states, parameters, step inputs and fresh states there are.
+        rest: the direction, the traced quantities, `nets`.
+        everything: x, lengths, resets, those tensors, what the forward kept.
+        gradients: the loss's derivatives by the results.
+        wants_x: whether that by x is asked for.
+
+    Returns:
+        The derivatives by x, lengths, resets and those tensors.
+    """
+    inputs = 3 + sum(counts)
+    flat, saved = everything[:inputs], everything[inputs:]
+    x, lengths, resets, *tensors = flat
+    problem = (cell, x, *_cut(tensors, counts), lengths, resets, *rest)
+    if wants_reference():
         wants_graph = torch.is_grad_enabled()
-        if wants_graph or torch._C._dispatch_tls_is_dispatch_key_included(_VMAP):
-            with torch.enable_grad():
-                return None, None, None, *_through_reference(problem, flat, gradients, wants_graph)
-        states, wants_x = 1 + counts[0], ctx.needs_input_grad[3]
-        loss = (gradients[0], list(gradients[1:states]), list(gradients[states:]))
-        given = [gradient for gradient in gradients if gradient is not None]
-        found = _dispatched(given, _sequence_backward, _BACKWARD, *problem, list(saved), *loss, wants_x)
-        dx = found.pop(0) if wants_x else None
-        rest_is_none = [None] * (sum(counts) - len(found))
-        return None, None, None, dx, None, None, *found, *rest_is_none
+        with torch.enable_grad():
+            return _through_reference(problem, flat, gradients, wants_graph)
+    states = 1 + counts[0]
+    loss = (gradients[0], list(gradients[1:states]), list(gradients[states:]))
+    given = [gradient for gradient in gradients if gradient is not None]
+    found = _dispatched(given, _sequence_backward, _BACKWARD, *problem, list(saved), *loss, wants_x)
+    dx = found.pop(0) if wants_x else None
+    return [dx, None, None, *found, *[None] * (sum(counts) - len(found))]
+
+
+def wants_reference() -> bool:
+    """Whether a backward is to be differentiable, or is given many gradients at once."""
+    return torch.is_grad_enabled() or torch._C._dispatch_tls_is_dispatch_key_included(_VMAP)
 
 
 #: Under it torch.autograd.grad takes many gradients at once (`is_grads_batched=True`).
@@ -253,10 +279,15 @@ def sequence(
 _PLAIN = {Tensor, Parameter}
 
 
+def are_plain(tensors: Sequence[Tensor]) -> bool:
+    """Whether nothing listens to what is done with tensors, and their memory holds what they say."""
+    is_plain = _PLAIN.issuperset(map(type, tensors)) and not any(map(Tensor.is_neg, tensors))
+    return is_plain and not torch._C._len_torch_dispatch_stack()
+
+
 def _dispatched(tensors: Sequence[Tensor], implementation: Any, operator: Any, *arguments: Any) -> list[Tensor]:
     """Call the operator below autograd: itself where nothing listens, the dispatcher takes longer than a tiny net."""
-    is_plain = _PLAIN.issuperset(map(type, tensors)) and not any(map(Tensor.is_neg, tensors))
-    if is_plain and not torch._C._len_torch_dispatch_stack():
+    if are_plain(tensors):
         return implementation(*arguments)  # type: ignore[no-any-return]
     with torch._C._AutoDispatchBelowAutograd():
         return operator(*arguments)  # type: ignore[no-any-return]
