@@ -55,8 +55,10 @@ __all__ = [
 ]
 
 _MODULES = ("cells", "errors", "exchange", "functions", "nn", "transforms")
-_LAYERS = ("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent", "State", "WeightDrop")
-_LAYERS += ("convert", "tbptt")
+_LAYERS = (
+    *("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent"),
+    *("State", "WeightDrop", "convert", "tbptt"),
+)
 _ESTIMATORS = ("Classifier", "Forecaster", "Generator", "load")
 
 

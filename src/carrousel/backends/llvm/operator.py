@@ -148,7 +148,9 @@ class _Differentiable(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         """Run the adjoint."""
-        return None, None, None, *pulled_back(*ctx.call, ctx.saved_tensors, gradients, ctx.needs_input_grad[3])
+        cell, counts, rest = ctx.call
+        found = pulled_back(cell, counts, rest, ctx.saved_tensors, gradients, ctx.needs_input_grad[3])
+        return None, None, None, *found
 
 
 def pulled_back(
