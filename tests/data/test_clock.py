@@ -94,9 +94,21 @@ def test_whole_numbers() -> None:
     assert (found.is_date, found.values().tolist(), found.text(1)) == (False, [1700, 1701], "1701")
 
 
+@pytest.mark.parametrize("numbers", [[20240229, 20240301], [20240229.0, 20240301.0]])
+def test_whole_numbers_that_are_dates(numbers: list) -> None:
+    found = times_of(numbers)
+    assert (found.is_date, found.text(0), found.text(1)) == (True, "2024-02-29", "2024-03-01")
+    assert not times_of([20240229, 20241301]).is_date
+
+
+def test_whole_numbers_in_a_format_that_is_said() -> None:
+    assert times_of([1999, 2000], "%Y").text(1) == "2000-01-01"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ([20240229, 20240230], "column 'when' row 2 - '20240230' is not a date - correct it"),
         (
             ["2020-01-01", "31/31/2020"],
             "column 'when' row 2 - '31/31/2020' is not a date - correct it, or say with --time",

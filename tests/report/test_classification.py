@@ -5,6 +5,7 @@ import pytest
 
 from carrousel.report.accuracy import confusions, rows, verdict
 from carrousel.report.classification import classification_page
+from carrousel.report.learning import Learned
 from carrousel.report.page import render
 
 
@@ -32,6 +33,7 @@ def scores(confusion, **changed):
 
 GOOD = scores([[8, 2, 0], [0, 6, 1], [0, 0, 3]])
 CURVE = [(1.0, 0.9, 0.8), (2.0, 0.5, 0.6), (3.0, 0.3, 0.7)]
+LEARNED = Learned(CURVE, "3 epochs")
 
 
 def test_the_table_has_the_majority_beside_the_net():
@@ -53,14 +55,14 @@ def test_the_verdict_is_plain():
 
 
 def test_a_net_that_is_no_better_is_marked():
-    page = classification_page("t", [], {"test": {**GOOD, "accuracy": 0.5}, "validation": GOOD}, CURVE)
+    page = classification_page("t", [], {"test": {**GOOD, "accuracy": 0.5}, "validation": GOOD}, LEARNED)
     test, validation = page.sections[0].cards
     assert test.is_marked
     assert not validation.is_marked
 
 
 def test_the_page_shows_everything_and_escapes_names():
-    html = render(classification_page("<t>", ["20 sequences"], {"test": GOOD}, CURVE, stopped="3 epochs"))
+    html = render(classification_page("<t>", ["20 sequences"], {"test": GOOD}, LEARNED))
     for text in ("&lt;t&gt;", "20 sequences", "3 epochs", "&lt;class 1&gt;", "What it confuses", "Learning curve"):
         assert text in html
     assert "<class 1>" not in html
@@ -69,12 +71,12 @@ def test_the_page_shows_everything_and_escapes_names():
 
 def test_a_matrix_of_very_many_classes_is_not_drawn():
     many = scores(np.eye(61, dtype=int))
-    titles = [p.title for s in classification_page("t", [], {"test": many}, CURVE).sections for p in s.pictures]
+    titles = [p.title for s in classification_page("t", [], {"test": many}, LEARNED).sections for p in s.pictures]
     assert titles == ["Learning curve"]
 
 
 @pytest.mark.parametrize("curve", [[], CURVE])
 def test_without_anything_held_out_it_says_so(curve):
-    page = classification_page("t", [], {}, curve)
+    page = classification_page("t", [], {}, Learned(curve))
     assert [section.title for section in page.sections] == ["How often it is right", "How it was learned"]
     assert "it is not known" in page.sections[0].text[0]

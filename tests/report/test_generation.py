@@ -1,20 +1,22 @@
 """The page of a generator."""
 
 from carrousel.report.bits import rows, verdict
-from carrousel.report.generation import Learned, Sample, generation_page
+from carrousel.report.generation import Sample, generation_page
+from carrousel.report.learning import Learned
 from carrousel.report.page import Section, render
 
 METRICS = {"bits": 2.0, "unigram_bits": 4.5, "five_gram_bits": 2.5, "held_out": 12_345}
-CURVE = [Learned(1.0, 3.0, 2.5), Learned(2.0, 2.0, 2.1)]
+CURVE = [(1.0, 3.0, 2.5), (2.0, 2.0, 2.1)]
+LEARNED = Learned(CURVE, "2 epochs in 2 s", facts=[("seed", "0")])
 
 
-def page(metrics: dict = METRICS, **options: object) -> str:
+def page(metrics: dict = METRICS, unit: str = "character") -> str:
     samples = [Sample(0.5, "\n    deep <b>\nshallow\n"), Sample(1.0, "wild")]
-    return render(generation_page("play.txt", ["1,000 characters"], metrics, CURVE, samples, **options))
+    return render(generation_page("play.txt", ["1,000 characters"], metrics, LEARNED, samples, unit))
 
 
 def test_it_shows_all_there_is() -> None:
-    html = page(stopped="2 epochs in 2 s", facts=[("seed", "0")])
+    html = page()
     for said in ("play.txt", "1,000 characters", "unigram", "4.500", "5-gram", "2.500", "this net", "2.000", "4.00",
                  "12,345 characters at the end", "Temperature 0.5", "wild", "2 epochs in 2 s", "Learning curve",
                  "<dt>seed</dt>"):  # fmt: skip
@@ -40,8 +42,9 @@ def test_rows_stand_from_the_simplest_to_the_net() -> None:
 
 
 def test_inside_has_its_place() -> None:
-    def headings(**options: object) -> list[str]:
-        return [s.title for s in generation_page("t", [], METRICS, CURVE, [Sample(1, "x")], **options).sections]
+    def headings(inside: Section | None = None) -> list[str]:
+        learned = Learned(CURVE, inside=inside)
+        return [s.title for s in generation_page("t", [], METRICS, learned, [Sample(1, "x")]).sections]
 
     plain = headings()
     assert plain == ["How well it knows the text", "What it writes", "How it was learned"]

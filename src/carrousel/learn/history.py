@@ -58,6 +58,11 @@ class History:
         kept = "" if self.best is last else f", the weights of epoch {self.best.epoch}, the best, restored"
         return f"{len(self.epochs)} epochs in {self.seconds:.0f} s ({why}){kept}"
 
+    @property
+    def curve(self) -> list[tuple[float, float, float]]:
+        """For each epoch the seconds until its end, and the mean losses in training and validation."""
+        return [(epoch.seconds, epoch.train, epoch.validation) for epoch in self.epochs]
+
     def to_csv(self) -> str:
         """Return a line for each epoch, under a line of names.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from carrousel.report.accuracy import confusions, rows, verdict
 from carrousel.report.figures import COLOURS, INK, canvas, picture
-from carrousel.report.learning import learning_curve
+from carrousel.report.learning import Learned, learning_curve, page_of
 from carrousel.report.page import Card, Page, Picture, Section
 
 __all__ = ["classification_page"]
@@ -22,11 +22,7 @@ def classification_page(
     title: str,
     understood: Sequence[str],
     metrics: Mapping[str, Mapping[str, Any]],
-    curve: Sequence[tuple[float, float, float]],
-    *,
-    stopped: str = "",
-    inside: Section | None = None,
-    facts: Sequence[tuple[str, str]] = (),
+    learned: Learned,
 ) -> Page:
     """Return the page.
 
@@ -34,10 +30,7 @@ def classification_page(
         title: its heading.
         understood: sentences on what was read.
         metrics: "test", "validation" or both: the scores that `Classifier.evaluate` returns.
-        curve: for each epoch the seconds since training began, and mean loss in training and validation, in nats.
-        stopped: how long training took, and why it stopped.
-        inside: what goes on in the layers over an example, of `carrousel.report.inside`.
-        facts: what it was made with, name and value.
+        learned: how; losses in nats.
 
     Example:
         >>> scores = {
@@ -48,7 +41,7 @@ def classification_page(
         ...         {"class": "b", "precision": 1.0, "recall": 0.5, "f1": 0.67, "count": 2},
         ...     ],
         ... }
-        >>> page = classification_page("vowels", ["4 sequences"], {"test": scores}, [(1.0, 0.7, 0.6)])
+        >>> page = classification_page("vowels", ["4 sequences"], {"test": scores}, Learned([(1.0, 0.7, 0.6)]))
         >>> [section.title for section in page.sections]
         ['How often it is right', 'Class by class', 'How it was learned']
     """
@@ -58,10 +51,8 @@ def classification_page(
         if parts
         else Section("How often it is right", ("Nothing was held out, and there is no test data: it is not known.",)),
         _classes(metrics[parts[0]], _PARTS[parts[0]]) if parts else None,
-        inside,
-        Section("How it was learned", (stopped,) if stopped else (), pictures=(_curve(curve),) if curve else ()),
     ]
-    return Page(title, tuple(understood), tuple(section for section in sections if section is not None), tuple(facts))
+    return page_of(title, understood, sections, learned, _curve(learned.curve) if learned.curve else None)
 
 
 def _table(part: str, scores: Mapping[str, Any]) -> Card:

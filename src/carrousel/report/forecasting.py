@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carrousel.report.figures import COLOURS, GREY, INK, canvas, legend, picture
-from carrousel.report.learning import learning_curve
+from carrousel.report.learning import Learned, learning_curve, page_of
 from carrousel.report.page import Card, Page, Picture, Section
 
 __all__ = ["Drawn", "forecasting_page", "result_lines"]
@@ -48,13 +48,10 @@ def forecasting_page(
     title: str,
     understood: Sequence[str],
     metrics: Mapping[str, Any],
+    learned: Learned,
     *,
     ahead: Sequence[Drawn] = (),
     windows: Sequence[Drawn] = (),
-    curve: Sequence[tuple[float, float, float]] = (),
-    stopped: str = "",
-    inside: Section | None = None,
-    facts: Sequence[tuple[str, str]] = (),
 ) -> Page:
     """Return the page.
 
@@ -62,12 +59,9 @@ def forecasting_page(
         title: its heading.
         understood: sentences on what was read.
         metrics: what was measured, as `Measured.to_dict` gives it.
+        learned: how.
         ahead: forecasts of what is not known yet.
         windows: forecasts of what was held out.
-        curve: for each epoch the seconds since training began, and mean loss in training and validation.
-        stopped: how long training took, and why it stopped.
-        inside: what goes on in the layers over an example, of `carrousel.report.inside`.
-        facts: what it was made with, name and value.
 
     Example:
         >>> row = {"mae": 1.0, "rmse": 1.5, "mase": 0.9, "skill": 0.1, "coverage": {"90": 0.88}}
@@ -76,7 +70,7 @@ def forecasting_page(
         ...     "part": "test", "windows": 7, "naive": "last value", "verdict": "The LSTM's MAE is lower.",
         ...     "rows": [{"model": "LSTM", **row}, naive], "by_step": {"LSTM": [0.5, 1.5], "last value": [1.0, 2.0]},
         ... }
-        >>> page = forecasting_page("rain", ["100 rows"], metrics)
+        >>> page = forecasting_page("rain", ["100 rows"], metrics, Learned())
         >>> [section.title for section in page.sections]
         ['How good it is', 'How it was learned']
     """
@@ -90,10 +84,8 @@ def forecasting_page(
         )
         if windows
         else None,
-        inside,
-        Section("How it was learned", (stopped,) if stopped else (), pictures=(_curve(curve),) if curve else ()),
     ]
-    return Page(title, tuple(understood), tuple(section for section in sections if section is not None), tuple(facts))
+    return page_of(title, understood, sections, learned, _curve(learned.curve) if learned.curve else None)
 
 
 def result_lines(metrics: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

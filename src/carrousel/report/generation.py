@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from carrousel.report.bits import rows, verdict
-from carrousel.report.learning import learning_curve
+from carrousel.report.learning import Learned, learning_curve, page_of
 from carrousel.report.page import Card, Page, Picture, Section
 
-__all__ = ["Learned", "Sample", "generation_page"]
+__all__ = ["Sample", "generation_page"]
 
 
 class Sample(NamedTuple):
@@ -23,30 +23,13 @@ class Sample(NamedTuple):
     text: str
 
 
-class Learned(NamedTuple):
-    """An epoch, for the learning curve.
-
-    Attributes:
-        seconds: since training began.
-        train, validation: mean loss in nats.
-    """
-
-    seconds: float
-    train: float
-    validation: float
-
-
 def generation_page(
     title: str,
     understood: Sequence[str],
     metrics: Mapping[str, Any],
-    curve: Sequence[Learned],
+    learned: Learned,
     samples: Sequence[Sample],
-    *,
     unit: str = "character",
-    stopped: str = "",
-    inside: Section | None = None,
-    facts: Sequence[tuple[str, str]] = (),
 ) -> Page:
     """Return the page.
 
@@ -54,16 +37,13 @@ def generation_page(
         title: its heading.
         understood: sentences on what was read.
         metrics: `bits`, `unigram_bits`, `five_gram_bits`, `held_out`.
-        curve: the epochs.
+        learned: how; losses in nats.
         samples: texts at some temperatures.
         unit: what a symbol is.
-        stopped: how long training took, and why it stopped.
-        inside: what goes on in the layers over an example, of `carrousel.report.inside`.
-        facts: what it was made with, name and value.
 
     Example:
         >>> metrics = {"bits": 2.2, "unigram_bits": 4.8, "five_gram_bits": 2.3, "held_out": 100}
-        >>> page = generation_page("hamlet.txt", ["1,000 characters"], metrics, [Learned(1, 2, 2)], [])
+        >>> page = generation_page("hamlet.txt", ["1,000 characters"], metrics, Learned([(1.0, 2.0, 2.0)]), [])
         >>> [section.title for section in page.sections]
         ['How well it knows the text', 'How it was learned']
     """
@@ -81,10 +61,8 @@ def generation_page(
     sections = (
         Section("How well it knows the text", cards=(table,)),
         Section("What it writes", ("Drawn after a line's end, without a prompt.",), cards=written) if written else None,
-        inside,
-        Section("How it was learned", (stopped,) if stopped else (), pictures=(_curve(curve, metrics, unit),)),
     )
-    return Page(title, tuple(understood), tuple(s for s in sections if s is not None), tuple(facts))
+    return page_of(title, understood, sections, learned, _curve(learned.curve, metrics, unit))
 
 
 def _lines(text: str) -> list[str]:
@@ -93,8 +71,8 @@ def _lines(text: str) -> list[str]:
     return ["\u00a0" * (len(line) - len(line.lstrip(" "))) + line.lstrip(" ") for line in lines]
 
 
-def _curve(curve: Sequence[Learned], metrics: Mapping[str, Any], unit: str) -> Picture:
-    bits = [Learned(e.seconds, e.train / math.log(2), e.validation / math.log(2)) for e in curve]
+def _curve(curve: Sequence[tuple[float, float, float]], metrics: Mapping[str, Any], unit: str) -> Picture:
+    bits = [(seconds, train / math.log(2), held / math.log(2)) for seconds, train, held in curve]
     caption = "Each point is an epoch; training is measured while the weights change, and with dropout."
     level = "5-gram", metrics["five_gram_bits"]
     return learning_curve(bits, f"bits per {unit}", "held-out end", caption, level=level)

@@ -1,13 +1,53 @@
-"""How something was learned: its loss over the seconds of training."""
+"""How something was learned: its loss over the seconds of training, and the end of every page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from carrousel.report.figures import COLOURS, GREY, canvas, legend, picture
-from carrousel.report.page import Picture
+from carrousel.report.page import Page, Picture, Section
 
-__all__ = ["learning_curve"]
+__all__ = ["Learned", "learning_curve", "page_of"]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What every page says of a net, whatever it does.
+
+    Attributes:
+        curve: for each epoch the seconds since training began, and mean loss in training and on what was held out.
+        stopped: how long training took, and why it stopped.
+        inside: what goes on in the layers over an example, of `carrousel.report.inside`.
+        facts: what it was made with, name and value.
+    """
+
+    curve: Sequence[tuple[float, float, float]] = ()
+    stopped: str = ""
+    inside: Section | None = None
+    facts: Sequence[tuple[str, str]] = ()
+
+
+def page_of(
+    title: str, understood: Sequence[str], sections: Sequence[Section | None], learned: Learned, drawn: Picture | None
+) -> Page:
+    """Return a page: its own parts, then what goes on inside and how it was learned.
+
+    Args:
+        title: its heading.
+        understood: sentences on what was read.
+        sections: its own parts; None is left out.
+        learned: what the page ends with.
+        drawn: the learning curve, None for none.
+
+    Example:
+        >>> page_of("rain", ["100 rows"], [None], Learned(stopped="3 epochs"), None).sections[0].title
+        'How it was learned'
+    """
+    pictures = () if drawn is None else (drawn,)
+    last = Section("How it was learned", (learned.stopped,) if learned.stopped else (), pictures=pictures)
+    parts = tuple(part for part in (*sections, learned.inside, last) if part is not None)
+    return Page(title, tuple(understood), parts, tuple(learned.facts))
 
 
 def learning_curve(

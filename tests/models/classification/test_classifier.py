@@ -266,7 +266,7 @@ def test_the_report_goes_with_the_run(tmp_path, fitted):
     fitted.save(tmp_path / "run")
     assert (tmp_path / "run" / "report.html").read_text() == page
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["validation"]["count"] == 6
-    with pytest.raises(OutputError, match=r"can not be written: .* - name another file"):
+    with pytest.raises(OutputError, match=r"can not be written: .* - name another place"):
         fitted.report(tmp_path / "nowhere" / "page.html")
 
 

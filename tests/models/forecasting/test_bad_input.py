@@ -206,7 +206,7 @@ def test_a_loaded_model_has_no_data(fitted: Forecaster, tmp_path: Path) -> None:
 
 def test_a_report_that_can_not_be_written(fitted: Forecaster, tmp_path: Path) -> None:
     with pytest.raises(
-        OutputError, match=r"r\.html - can not be written: No such file or directory - name another file"
+        OutputError, match=r"r\.html - can not be written: No such file or directory - name another place"
     ):
         fitted.report(tmp_path / "no" / "r.html")
 

@@ -82,6 +82,12 @@ def test_frame_in_frame_out(hourly: Forecaster) -> None:
     assert list(hourly.predict(horizon=2).yhat) == list(said.yhat[:2])
 
 
+def test_what_the_columns_are_was_found_in_fit(hourly: Forecaster) -> None:
+    said = hourly.predict(HOURLY.iloc[420:].assign(name="added later"))
+    assert list(said.columns) == ["when", "yhat", "yhat_lo_90", "yhat_hi_90"]
+    pandas.testing.assert_frame_equal(said, hourly.predict(HOURLY.iloc[420:]))
+
+
 def test_pandas_and_polars_are_one(sales: Forecaster) -> None:
     other = small(past=["rain", "sky"], future=["promo"], static=["town"]).fit(
         polars.from_pandas(SHOPS), target="sales"

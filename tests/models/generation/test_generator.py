@@ -179,7 +179,7 @@ def test_the_report_is_kept_with_the_run(tmp_path: Path, fitted: Generator) -> N
         assert said in html
     fitted.save(tmp_path / "run")
     assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == html
-    with pytest.raises(OutputError, match=r"can not be written: .* - name another file"):
+    with pytest.raises(OutputError, match=r"can not be written: .* - name another place"):
         fitted.report(tmp_path / "no" / "page.html")
 
 

@@ -72,6 +72,7 @@ def page(fitted: "Classifier", title: str) -> "Page":
     """
     from carrousel.report.classification import classification_page
     from carrousel.report.inside import inside
+    from carrousel.report.learning import Learned
 
     cell = fitted.cell.name if isinstance(fitted.cell, Cell) else fitted.cell
     weights = sum(weight.numel() for weight in fitted.net_.parameters())
@@ -86,17 +87,10 @@ def page(fitted: "Classifier", title: str) -> "Page":
             f"lr {fitted.lr:g}, batches of {fitted.batch_size}, dropout {fitted.dropout:g}, seed {fitted.seed}",
         ),
     )
-    curve = [(epoch.seconds, epoch.train, epoch.validation) for epoch in fitted.history_.epochs]
     seen = fitted._inside()
-    return classification_page(
-        title,
-        understood(fitted),
-        fitted.metrics_,
-        curve,
-        stopped=f"Training: {trained(fitted)}.",
-        inside=None if seen is None else inside(*seen),
-        facts=facts,
-    )
+    shown = None if seen is None else inside(*seen)
+    learned = Learned(fitted.history_.curve, f"Training: {trained(fitted)}.", shown, facts)
+    return classification_page(title, understood(fitted), fitted.metrics_, learned)
 
 
 def html(fitted: "Classifier", title: str) -> str:

@@ -32,6 +32,7 @@ def html(forecaster: "Forecaster", title: str) -> str:
     """
     from carrousel.report.forecasting import forecasting_page
     from carrousel.report.inside import inside
+    from carrousel.report.learning import Learned
     from carrousel.report.page import render
 
     history, plan = forecaster.history_, forecaster.plan_
@@ -42,20 +43,12 @@ def html(forecaster: "Forecaster", title: str) -> str:
         ("weights", f"{sum(p.numel() for p in forecaster.net_.parameters()):,}"),
         ("seed", str(forecaster.seed)),
     )
-    page = forecasting_page(
-        title,
-        forecaster.understood_,
-        forecaster.metrics_,
-        ahead=_ahead(forecaster),
-        windows=_held_out(forecaster),
-        curve=[(epoch.seconds, epoch.train, epoch.validation) for epoch in history.epochs],
-        stopped=f"{history}.",
-        inside=inside(
-            found[0], found[1], "segment" if plan.segment > 1 else "step", (f"A step of the net reads {read}.",)
-        ),
-        facts=facts,
+    step, text = "segment" if plan.segment > 1 else "step", f"A step of the net reads {read}."
+    learned = Learned(history.curve, f"{history}.", inside(found[0], found[1], step, (text,)), facts)
+    ahead, windows = _ahead(forecaster), _held_out(forecaster)
+    return render(
+        forecasting_page(title, forecaster.understood_, forecaster.metrics_, learned, ahead=ahead, windows=windows)
     )
-    return render(page)
 
 
 def _times(panel: Panel, rows: slice) -> NDArray[Any]:

@@ -43,22 +43,15 @@ def page(fitted: "Generator", title: str) -> "Page":
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    from carrousel.report.generation import Learned, Sample, generation_page
+    from carrousel.report.generation import Sample, generation_page
     from carrousel.report.inside import inside
+    from carrousel.report.learning import Learned
 
     samples = [Sample(t, fitted.generate(temperature=t, length=_SAMPLE, seed=fitted.seed)) for t in _TEMPERATURES]
     example = fitted.vocabulary_.encode(fitted.example_)[:_INSIDE]
-    return generation_page(
-        title,
-        understood(fitted),
-        fitted.metrics_,
-        [Learned(epoch.seconds, epoch.train, epoch.validation) for epoch in fitted.history_.epochs],
-        samples,
-        unit=fitted.unit,
-        stopped=f"{fitted.history_}.",
-        inside=inside(_inside(fitted.net_, example), f"the first {len(example)} {fitted.unit}s held out", fitted.unit),
-        facts=_facts(fitted),
-    )
+    seen = inside(_inside(fitted.net_, example), f"the first {len(example)} {fitted.unit}s held out", fitted.unit)
+    learned = Learned(fitted.history_.curve, f"{fitted.history_}.", seen, _facts(fitted))
+    return generation_page(title, understood(fitted), fitted.metrics_, learned, samples, fitted.unit)
 
 
 def _inside(net: torch.nn.Module, example: Tensor) -> "Inside":
