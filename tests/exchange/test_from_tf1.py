@@ -178,7 +178,7 @@ MISTAKES = [
     ),
     (
         OptionError,
-        "clip_cell(lstm) - expected a limit above 0, got -1 - give the largest magnitude",
+        "clip_cell(lstm) - limit is -1, expected it above 0 - give the largest magnitude",
         lambda: from_tf1(KERNEL, BIAS, cell_clip=-1),
     ),
 ]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.func import functional_call, vmap
+from torch.func import functional_call, functionalize
 
 import carrousel
 from calls import HERE, Shape
@@ -34,8 +34,7 @@ def under_forward_differentiation() -> object:
 REFUSED: dict[str, Callable[[], object]] = {
     "a tensor on meta": lambda: layer().to("meta")(X.to("meta")),
     "the dtype torch.complex64": lambda: layer(torch.complex64)(X.to(torch.complex64)),
-    "the layout torch.sparse_coo": lambda: layer()(X.to_sparse()),
-    "transforms of torch.func": lambda: vmap(layer())(X[None]),
+    "transforms of torch.func": lambda: functionalize(layer())(X),
     "forward differentiation": under_forward_differentiation,
     "exports": lambda: torch.jit.trace(layer(), (X,)),
 }
@@ -47,6 +46,11 @@ def test_what_it_can_not_do(reason: str) -> None:
     with pytest.raises(BackendError) as caught:
         REFUSED[reason]()
     assert str(caught.value) == f"LSTM - backend 'llvm' can not do {reason} - use backend='eager' or 'auto'"
+
+
+def test_a_layout_without_strides() -> None:
+    reasons = llvm.refusals(carrousel.cells.get("lstm").definition, X.to_sparse(), ())
+    assert reasons == ["the layout torch.sparse_coo"]
 
 
 def test_a_function_without_a_vector_form(monkeypatch: pytest.MonkeyPatch) -> None:
