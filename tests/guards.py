@@ -53,7 +53,7 @@ def lend(plan: Plan) -> tuple[list[Tensor], list[int]]:
 
 def install() -> None:
     """Guard all calls of this process."""
-    run = call._run
+    run = call.run
 
     def guarded_run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
         inside = [copied(tensor.detach()) for tensor in tensors]
@@ -61,7 +61,7 @@ def install() -> None:
         for tensor, copy in zip(tensors, inside, strict=True):
             tensor.copy_(copy)
 
-    call._run, call.lend = guarded_run, lend
+    call.run, call.lend = guarded_run, lend
 
 
 def pytest_configure(config: pytest.Config) -> None:

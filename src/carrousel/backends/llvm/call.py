@@ -17,7 +17,19 @@ from carrousel.backends.llvm.target import host
 from carrousel.backends.llvm.threads import team
 from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT
 
-__all__ = ["Forward", "Gradients", "arguments", "backward", "call", "cut", "forward", "lend", "memory", "saved_shapes"]
+__all__ = [
+    "Forward",
+    "Gradients",
+    "arguments",
+    "backward",
+    "call",
+    "cut",
+    "forward",
+    "lend",
+    "memory",
+    "run",
+    "saved_shapes",
+]
 
 #: New memory in the shape of a tensor, for a result or for the time of a call; tests surround it with guards.
 memory = torch.empty_like
@@ -39,8 +51,8 @@ def lend(plan: Plan) -> tuple[Tensor, list[int]]:
     return scratch, [start + offset for offset in plan.offsets]
 
 
-def _run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
-    """Fill in the addresses, those of `tensors` in the order of the plan, and call the kernel."""
+def run(plan: Plan, x: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Fill in the addresses of x and, in the order of the plan, of the other tensors, and call the kernel."""
     if x.stride(-1) != 1 and x.shape[-1] != 1:
         x = x.contiguous()
     tensors = [x, *tensors]
@@ -157,7 +169,7 @@ def forward(problem: Problem, keep: bool) -> Forward:
     if plan.is_empty:
         finals = [state.clone(memory_format=torch.contiguous_format) for state in problem.states]
     else:
-        _run(plan, problem.x, [*_given(plan, problem), *histories, *finals, *([] if kept is None else [kept])])
+        run(plan, problem.x, [*_given(plan, problem), *histories, *finals, *([] if kept is None else [kept])])
         if plan.pads:
             finals = [cut(plan, final, size) for final, size in zip(finals, sizes, strict=True)]
     output = cut(plan, histories[0], sizes[0])
@@ -229,7 +241,7 @@ def backward(
         tensors += [_seeds(plan, problem.traced, traces)] if layout.seeds else []
         tensors += [torch.zeros_like(plan.histories[0]) if output is None else _padded(plan, output, sizes[0])]
         tensors += [*carries, *fresh, *parameters]
-        _run(plan, problem.x, tensors + [t for t in (adjoints, dx) if t is not None])
+        run(plan, problem.x, tensors + [t for t in (adjoints, dx) if t is not None])
     return Gradients(
         None if dx is None else cut(plan, dx, INPUT),
         [cut(plan, carry, size) for carry, size in zip(carries, sizes, strict=True)],

@@ -21,7 +21,7 @@ from carrousel.calculus.notation import HIDDEN, Definition, parse
 from carrousel.errors import BackendError
 from carrousel.functions import TABLE, Function
 
-__all__ = ["are_plain", "call", "pulled_back", "register", "sequence", "wants_reference"]
+__all__ = ["are_plain", "by_reference", "call", "pulled_back", "register", "sequence", "wants_reference"]
 
 _library = torch.library.Library("carrousel", "DEF")
 _ARGUMENTS = (
@@ -210,30 +210,38 @@ def _cut(tensors: Sequence[Tensor], counts: Sequence[int]) -> list[list[Tensor]]
     return lists
 
 
-def _through_reference(
-    problem: tuple[Any, ...], flat: Sequence[Tensor | None], gradients: Sequence[Tensor | None], wants_graph: bool
-) -> list[Tensor | None]:
-    """The gradients, themselves differentiable if wanted: the reference run once more on the same inputs."""
-    call = _problem(*problem)
-    definition, units = call.definition, units_of(call.definition, [t.shape for t in _sized(call)], call.nets)
+def by_reference(*arguments: Any) -> list[Tensor]:
+    """Return the output, the final states and the traced quantities, computed by the reference; arguments as a problem.
+
+    It is differentiable, to any order.
+    """
+    problem = _problem(*arguments)
+    definition, nets = problem.definition, problem.nets
+    units = units_of(definition, [tensor.shape for tensor in _sized(problem)], nets)
     names = [group.name for group in definition.groups]
-    x, states, step_inputs = call.x, list(call.states), list(call.step_inputs)
-    if call.nets:
-        x, *spreads = (spread(t, *call.nets) for t in (x, *states, *step_inputs))
+    x, states, step_inputs = problem.x, list(problem.states), list(problem.step_inputs)
+    if nets:
+        x, *spreads = (spread(tensor, *nets) for tensor in (x, *states, *step_inputs))
         states, step_inputs = spreads[: len(states)], spreads[len(states) :]
     output, finals, traces = eager.run(
         definition,
         x,
         tuple(states),
-        dict(zip(names, call.parameters, strict=True)),
+        dict(zip(names, problem.parameters, strict=True)),
         step_inputs,
-        Rows(call.lengths, call.resets, tuple(call.fresh)),
-        call.reverse,
-        [(name, units[definition.size.get(name, HIDDEN)]) for name in call.traced],
+        Rows(problem.lengths, problem.resets, tuple(problem.fresh)),
+        problem.reverse,
+        [(name, units[definition.size.get(name, HIDDEN)]) for name in problem.traced],
     )
     results = [output, *finals, *traces]
-    if call.nets:
-        results = [gather(result, call.nets[1]) for result in results]
+    return [gather(result, nets[1]) for result in results] if nets else results
+
+
+def _through_reference(
+    problem: tuple[Any, ...], flat: Sequence[Tensor | None], gradients: Sequence[Tensor | None], wants_graph: bool
+) -> list[Tensor | None]:
+    """The gradients, themselves differentiable if wanted: the reference run once more on the same inputs."""
+    results = by_reference(*problem)
     pairs = [(o, g) for o, g in zip(results, gradients, strict=True) if g is not None and o.requires_grad]
     wanted = [k for k, t in enumerate(flat) if t is not None and t.requires_grad]
     found = torch.autograd.grad(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from carrousel.backends.llvm import call
 from carrousel.backends.llvm.operator import are_plain, pulled_back, register, wants_reference
-from carrousel.backends.llvm.plan import Plan, plan_for
+from carrousel.backends.llvm.plan import plan_for
 from carrousel.backends.llvm.signature import Problem, signature_of
 from carrousel.backends.llvm.target import VARIABLE
 from carrousel.backends.llvm.threads import available
@@ -47,7 +47,6 @@ class Ready:
         self._signature = signature_of(problem, "forward", keep)
         self._plan = plan = plan_for(self._signature)
         self._backward = plan_for(self._signature._replace(direction="backward")) if keep else plan
-        self._initial = list(map(Tensor.data_ptr, self.states))
         self._finals = [like.unsqueeze(0) for like in plan.finals]
         self._shapes = [x.shape, *(weight.shape for weight in weights)]
         self.has_kept = bool(plan.layout.kept)
@@ -89,7 +88,7 @@ class Ready:
         plan = self._plan
         histories, finals = list(map(call.memory, plan.histories)), list(map(call.memory, self._finals))
         kept = [call.memory(plan.kept)] if plan.layout.kept else []
-        self._call(plan, tensors, [*histories, *finals, *kept])
+        call.run(plan, tensors[0], [*tensors[1:], *self.states, *histories, *finals, *kept])
         return histories[0], finals, [*histories[1:], *kept]
 
     def walk_back(
@@ -118,18 +117,8 @@ class Ready:
         ]
         dx = [call.memory(plan.dx)] if wants_x else []
         output = torch.zeros_like(plan.histories[0]) if output is None else output.contiguous()
-        output = output if output.data_ptr() else output.clone()  # the zeros that autograd makes have no memory
-        self._call(plan, tensors, [*kept, output, *carries, *gradients, *dx])
+        call.run(plan, tensors[0], [*tensors[1:], *self.states, *kept, output, *carries, *gradients, *dx])
         return [call.cut(plan, dx[0], INPUT) if wants_x else None, *gradients]
-
-    def _call(self, plan: Plan, tensors: Sequence[Tensor], others: Sequence[Tensor]) -> None:
-        """Fill in the addresses in the order of the plan, and call the kernel."""
-        x, *weights = tensors
-        if x.stride(-1) != 1 and x.shape[-1] != 1:
-            x = x.contiguous()
-        addresses = [*map(Tensor.data_ptr, (x, *weights)), *self._initial, *map(Tensor.data_ptr, others)]
-        _scratch, pieces = call.lend(plan)
-        call.call(plan, call.arguments(plan, x, addresses, pieces))
 
 
 class _Recorded(torch.autograd.Function):

@@ -15,11 +15,14 @@ from torch._C._dynamo.eval_frame import get_eval_frame_callback
 from torch._C._functorch import TransformType, get_interpreter_stack, get_unwrapped, is_functorch_wrapped_tensor
 from torch.func import vjp
 
-from carrousel.backends import eager
-from carrousel.backends.llvm.operator import _BACKWARD, _SEQUENCE, _dispatched, _problem, _sequence, _sequence_backward
-from carrousel.backends.llvm.signature import units_of
-from carrousel.backends.rows import Rows
-from carrousel.calculus.notation import HIDDEN
+from carrousel.backends.llvm.operator import (
+    _BACKWARD,
+    _SEQUENCE,
+    _dispatched,
+    _sequence,
+    _sequence_backward,
+    by_reference,
+)
 
 __all__ = ["are_followed", "call"]
 
@@ -225,7 +228,7 @@ class _Backward(torch.autograd.Function):
         present = [k for k, loss in enumerate(losses) if loss is not None]
 
         def reference(*tensors: Tensor) -> tuple[Tensor, ...]:
-            return _through_reference(what, lengths, resets, tensors)
+            return tuple(by_reference(*what.problem(lengths, resets, tensors)))
 
         def adjoint(*flat: Tensor) -> tuple[Tensor, ...]:
             results, pull, *_ = vjp(reference, *flat[: what.tensors])
@@ -252,21 +255,3 @@ class _Backward(torch.autograd.Function):
         found = _Backward.apply(what, wants_x, *rows, *laid)
         axes = what.nets[0 if wants_x else 1 :]
         return tuple(_off(g, place, size, is_merged) for g, place in zip(found, axes, strict=True)), tuple(axes)
-
-
-def _through_reference(what: _What, lengths: Any, resets: Any, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The results, computed by the reference."""
-    problem = _problem(*what.problem(lengths, resets, tensors))
-    definition, x, states = problem.definition, problem.x, tuple(problem.states)
-    units = units_of(definition, [tensor.shape for tensor in (x, *states, *problem.parameters)], ())
-    output, finals, traces = eager.run(
-        definition,
-        x,
-        states,
-        dict(zip([group.name for group in definition.groups], problem.parameters, strict=True)),
-        problem.step_inputs,
-        Rows(lengths, resets, tuple(problem.fresh)),
-        problem.reverse,
-        [(name, units[definition.size.get(name, HIDDEN)]) for name in problem.traced],
-    )
-    return output, *finals, *traces
