@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils import parametrizations
 
 import carrousel
-from carrousel.nn import plain
+from carrousel.nn import plain, quick
 
 CELLS = ["lstm", "peephole_lstm", "gru", "gru_2014", "lstm_1997", "slstm", "layer_norm_lstm"]
 
@@ -87,7 +87,7 @@ def test_a_copy_goes_its_own_way(duplicate: Callable) -> None:
     for _ in range(3):
         output, _ = layer(x)
     other = duplicate(layer)
-    assert not other.__dict__["_kinds"]
+    assert not other.__dict__["_ready"]
     other.weight_hh_l0.zero_()
     for _ in range(3):
         assert not torch.equal(other(x)[0], output)
@@ -100,7 +100,7 @@ def test_a_layer_keeps_a_few_kinds_of_inputs() -> None:
     for steps in range(1, 40):
         for _ in range(2):
             layer(torch.randn(steps, 2, 3))
-    assert 0 < len(layer.__dict__["_kinds"]) <= plain.KINDS
+    assert 0 < len(layer.__dict__["_ready"]) <= quick.KINDS
 
 
 def test_initial_states_stay_as_they_are() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from carrousel import backends
 from carrousel.backends.rows import EVERY_STEP
 from carrousel.nn import choice
+from carrousel.nn.quick import is_watched, kinds_of
 
 if TYPE_CHECKING:
     from carrousel.nn.layers import Layers
@@ -21,8 +22,6 @@ __all__ = ["call", "constant", "is_plain"]
 
 #: Elements up to which states that are the same in every call are kept.
 SMALL = 16_384
-#: Shapes of inputs for which a layer keeps what its calls look up.
-KINDS = 8
 
 
 def is_plain(layer: "Layers") -> bool:
@@ -39,7 +38,7 @@ def call(layer: "Layers", x: object) -> Any:
         layer: the layer.
         x: the input, in the layout of the layer.
     """
-    if torch.compiler.is_compiling() or not layer._is_plain or type(x) is not Tensor or x.is_nested or is_watched():
+    if not layer._is_plain or type(x) is not Tensor or x.is_nested or is_watched():
         return None
     if layer.recompute or layer._is_regularised[layer.training] or layer.backend in ("torch", backends.REFERENCE):
         return None
@@ -61,23 +60,12 @@ def call(layer: "Layers", x: object) -> Any:
     return output.transpose(0, 1) if layer.batch_first else output, layer._states_back(tuple(finals), False)
 
 
-def is_watched() -> bool:
-    """Whether something of torch follows the operators that are called."""
-    return bool(
-        torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._get_tracing_state()
-        or torch.is_autocast_enabled("cpu")
-        or torch.autograd.forward_ad._current_level >= 0
-    )
-
-
 def constant(x: Tensor, shape: tuple[int, ...], value: float) -> Tensor:
     """Return a tensor of one value and of the dtype and device of x, that nobody writes to."""
     size = 1
     for length in shape:
         size *= length
-    if torch.compiler.is_compiling() or type(x) is not Tensor or not x.is_cpu or size > SMALL or is_watched():
+    if type(x) is not Tensor or is_watched() or not x.is_cpu or size > SMALL:
         return x.new_full(shape, value)
     return _kept(shape, value, x.dtype)
 
@@ -89,13 +77,6 @@ def _kept(shape: tuple[int, ...], value: float, dtype: torch.dtype) -> Tensor:
 
 
 # ---------------------------------------------------------------------- looking up what to call
-
-
-class _Kinds(dict[Any, Any]):
-    """What calls of a layer have looked up; it holds addresses, so a copy of the layer begins with none."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Kinds, ()
 
 
 def _backend_of(layer: "Layers", x: Tensor) -> str | None:
@@ -119,15 +100,9 @@ def _by_backend(layer: "Layers", tensors: list[Tensor]) -> tuple[Tensor, ...] | 
 def _ready(layer: "Layers", tensors: list[Tensor]) -> Any:
     """What runs inputs of this kind, from the second one on; None for the first."""
     x, keep = tensors[0], torch.is_grad_enabled() and torch._C._any_requires_grad(*tensors)
-    kinds = layer.__dict__.get("_kinds")
-    if kinds is None:
-        kinds = layer.__dict__["_kinds"] = _Kinds()
-    kind = x.shape, x.dtype, x.layout, keep
+    kinds, kind = kinds_of(layer, "_ready"), (x.shape, x.dtype, x.layout, keep)
     if kind not in kinds:
-        if len(kinds) >= KINDS:
-            kinds.clear()
-        kinds[kind] = None
-        return None
+        return kinds.begin(kind, None)
     ready = kinds[kind]
     if ready is None or not ready.fits(tensors):
         ready = kinds[kind] = _made(layer, tensors, keep)

@@ -9,6 +9,7 @@ from torch.nn import Module
 
 from carrousel.errors import BackendError, InputTypeError
 from carrousel.nn.chain import Chain, chain_for
+from carrousel.nn.quick import is_watched, kinds_of
 from carrousel.nn.state import State
 from carrousel.nn.stream import Stream
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from carrousel.nn.layers import Layers
 
 __all__ = ["Stepping"]
-
-#: Kinds of inputs (rows, dtype) for which a layer keeps memory.
-KINDS = 8
 
 
 class Stepping(Module):
@@ -99,13 +97,6 @@ class Stepping(Module):
         return Stream(layer, batch_size)
 
 
-class _Kept(dict[Any, list[Chain]]):
-    """Chains that a layer keeps; they hold addresses, so a copy of the layer begins with none."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Kept, ()
-
-
 def _refuse_two_directions(layer: "Layers", how: str) -> None:
     if layer.bidirectional:
         raise BackendError(
@@ -116,20 +107,10 @@ def _refuse_two_directions(layer: "Layers", how: str) -> None:
 
 def _quick(layer: "Layers", x: Tensor, state: Any, resets: Tensor | None) -> tuple[Tensor, Any] | None:
     """A step on kept memory; None for a call that needs more, or that is mistaken."""
+    hooks = layer._forward_pre_hooks or layer._forward_hooks
     if (
-        torch.compiler.is_compiling()
-        or layer._modules  # parametrizations
-        or layer._forward_pre_hooks
-        or layer._forward_hooks
-        or layer._nets
-        or not x.is_cpu
-        or x.is_neg()
-        or torch.is_autocast_enabled("cpu")
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._get_tracing_state()
-        or torch.autograd.forward_ad._current_level >= 0
-    ):
+        layer._modules or hooks or layer._nets or not x.is_cpu or x.is_neg() or is_watched()
+    ):  # modules: parametrizations
         return None
     chains = _chains_of(layer, x)
     chain = chains.pop() if chains else chain_for(layer, x)  # another thread may be using one: each takes its own
@@ -161,16 +142,9 @@ def _states_of(layer: "Layers", state: Any, x: Tensor) -> tuple[Any, ...]:
 
 
 def _chains_of(layer: "Layers", x: Tensor) -> list[Chain]:
-    kept = layer.__dict__.get("_chains")
-    if kept is None:
-        kept = layer.__dict__["_chains"] = _Kept()
-    kind = x.shape, x.dtype, layer.backend, layer.state_batch_first
-    chains = kept.get(kind)
-    if chains is None:
-        if len(kept) >= KINDS:
-            kept.clear()
-        chains = kept[kind] = []
-    return chains
+    kept, kind = kinds_of(layer, "_chains"), (x.shape, x.dtype, layer.backend, layer.state_batch_first)
+    chains: list[Chain] | None = kept.get(kind)
+    return kept.begin(kind, []) if chains is None else chains
 
 
 def _are_resets(resets: Any, x: Tensor) -> bool:
