@@ -1,14 +1,12 @@
 """`carrousel classify`: learn to tell sequences apart, say how well, keep it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from carrousel.cli import options
-from carrousel.cli.tables import print_table
+from carrousel.cli.tables import print_table, table_of
 
 if TYPE_CHECKING:
     from carrousel.models.classification.classifier import Classifier
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["classify", "say_scores"]
 
 
+@options.with_run
 def classify(
     train: Annotated[Path, typer.Argument(help="A table (CSV, Parquet), .npz, .ts, or a folder of recordings.")],
     test: Annotated[Path | None, typer.Option(help="The same, to measure on.", show_default=False)] = None,
@@ -45,46 +44,29 @@ def classify(
     patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 30,
     lr: options.Rate = 2e-3,
     batch: Annotated[int, typer.Option(help="Sequences of an update.")] = 32,
-    seed: options.Seed = 0,
-    threads: options.Threads = None,
-    device: options.Device = "auto",
-    devices: options.Devices = 1,
-    nodes: options.Nodes = 1,
-    tensorboard: options.TensorBoard = None,
-    out: options.Out = None,
-    force: options.Force = False,
-    resume: options.Resume = False,
-    report: options.Report = True,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    *,
+    run: options.Run,
 ) -> None:
     """Learn which class sequences belong to, and measure how well."""
     from carrousel.data.audio import Audio
     from carrousel.models.classification.classifier import Classifier
 
-    folder = options.new_folder(out, train.stem or "classify", force)
+    folder = run.new_folder(train.stem or "classify")
     classifier = Classifier(
         hidden_size=hidden, num_layers=layers, bidirectional=bidirectional, pool=pool, cell=cell, dropout=dropout,
         class_weight=None if class_weight == "none" else class_weight, missing=missing, layout=layout,
         val_fraction=val_fraction, refit="auto" if refit is None else refit,
         lr=lr, batch_size=batch, epochs=_epochs(epochs), patience=patience,
-        max_seconds=max_seconds, device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
+        max_seconds=max_seconds,
     )  # fmt: skip
-    classifier.devices, classifier.num_nodes, classifier.tensorboard = devices, nodes, tensorboard
+    run.prepare(classifier)
     classifier.fit(
         train, label=label, id=id, time=time, channels=channels, audio=Audio(labels=labels_from), test=test,
-        folder=options.unfinished(folder), resume=resume,
+        folder=options.unfinished(folder), resume=run.resume,
     )  # fmt: skip
-    if report:
+    if run.report:
         classifier.report(title=train.stem)
-
-    def say() -> None:
-        if quiet:
-            typer.echo(folder)
-        else:
-            _say(classifier, folder, report)
-
-    options.keep(classifier, folder, force, as_json, say)
+    run.keep(classifier, folder, lambda: typer.echo(folder) if run.quiet else _say(classifier, folder, run.report))
 
 
 def _epochs(text: str) -> Any:
@@ -117,25 +99,14 @@ def say_scores(scores: dict[str, Any], is_whole: bool = True) -> None:
     """
     from carrousel.report.accuracy import confusions, rows, verdict
 
-    _print(("", "accuracy", "balanced", "log loss"), rows(scores))
+    print_table(table_of(("", "accuracy", "balanced", "log loss"), rows(scores)))
     typer.echo(f"\n{verdict(scores)}\n")
     if not is_whole:
         return
-    _print(
-        ("class", "precision", "recall", "F1", "count"),
-        [
-            (row["class"], *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")), f"{row['count']:,}")
-            for row in scores["per_class"]
-        ],
-    )
+    classes = [
+        (row["class"], *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")), f"{row['count']:,}")
+        for row in scores["per_class"]
+    ]
+    print_table(table_of(("class", "precision", "recall", "F1", "count"), classes, text=("class",)))
     worst = [f"{true} called {said} ({times:,})" for true, said, times in confusions(scores)]
     typer.echo(f"\nConfused most: {'; '.join(worst) or 'nothing'}")
-
-
-def _print(columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="right" if column not in ("", "class") else "left")
-    for line in lines:
-        table.add_row(*line)
-    print_table(table)

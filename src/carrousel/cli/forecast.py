@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from carrousel.cli import options
-from carrousel.cli.tables import print_table
+from carrousel.cli.tables import print_table, table_of
 
 if TYPE_CHECKING:
     from carrousel.models.forecasting.forecaster import Forecaster
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["forecast", "say_result"]
 
 
+@options.with_run
 def forecast(
     data: Annotated[Path, typer.Argument(help="A CSV or Parquet file, a row for each time.", show_default=False)],
     target: Annotated[str | None, typer.Option(help="Column to forecast: a,b for several, all.")] = None,
@@ -41,50 +41,32 @@ def forecast(
     patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 4,
     lr: options.Rate = 1e-3,
     batch: Annotated[int, typer.Option(help="Windows of an update.")] = 128,
-    seed: options.Seed = 0,
-    threads: options.Threads = None,
-    device: options.Device = "auto",
-    devices: options.Devices = 1,
-    nodes: options.Nodes = 1,
-    tensorboard: options.TensorBoard = None,
-    out: options.Out = None,
-    force: options.Force = False,
-    resume: options.Resume = False,
-    report: options.Report = True,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    *,
+    run: options.Run,
 ) -> None:
     """Forecast series, with bands, beside the forecasts that cost nothing."""
     from carrousel.data.files import read_table
     from carrousel.models.forecasting.forecaster import Forecaster
 
-    folder = options.new_folder(out, data.stem or "forecast", force)
+    folder = run.new_folder(data.stem or "forecast")
     forecaster = Forecaster(
         horizon=horizon, context=_number(context), hidden_size=hidden, num_layers=layers, cell=cell, dropout=dropout,
         level=_levels(level), scaler=scaler, past=_columns(past), future=_columns(future), static=_columns(static),
         missing=missing, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,
-        device=device, seed=seed, threads=threads, verbose=0 if quiet or as_json else 1,
     )  # fmt: skip
-    forecaster.devices, forecaster.num_nodes, forecaster.tensorboard = devices, nodes, tensorboard
+    run.prepare(forecaster)
     table = read_table(data)
     ahead = None if future_data is None else read_table(future_data)
     forecaster.fit(
         table, target=_columns(target or "", table), time=time, id=id, freq=freq, time_format=time_format,
-        folder=options.unfinished(folder), resume=resume,
+        folder=options.unfinished(folder), resume=run.resume,
     )  # fmt: skip
     if ahead is not None or not forecaster.future:
         forecaster.keep("forecast.csv", forecaster.predict(future=ahead))
     forecaster.keep("backtest.csv", forecaster.frame_of(forecaster.backtest(windows=windows)))
-    if report:
+    if run.report:
         forecaster.report(title=data.stem)
-
-    def say() -> None:
-        if quiet:
-            typer.echo(folder)
-        else:
-            _say(forecaster, folder, report)
-
-    options.keep(forecaster, folder, force, as_json, say)
+    run.keep(forecaster, folder, lambda: typer.echo(folder) if run.quiet else _say(forecaster, folder, run.report))
 
 
 def say_result(metrics: dict[str, Any]) -> None:
@@ -95,13 +77,7 @@ def say_result(metrics: dict[str, Any]) -> None:
     """
     from carrousel.report.forecasting import result_lines
 
-    columns, lines = result_lines(metrics)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left")
-    for line in lines:
-        table.add_row(*line)
-    print_table(table)
+    print_table(table_of(*result_lines(metrics)))
     typer.echo(f"\n{metrics['verdict']}")
 
 

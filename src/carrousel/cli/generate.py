@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from carrousel.cli import options
-from carrousel.cli.tables import print_table
+from carrousel.cli.tables import print_table, table_of
 
 if TYPE_CHECKING:
     from carrousel.models.generation.generator import Generator
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["generate", "write"]
 
 
+@options.with_run
 def generate(
     text: Annotated[list[str], typer.Argument(help="Files, folders, or patterns such as 'src/**/*.py'.")],
     glob: Annotated[str, typer.Option(help="Names of the files that are read in a folder.")] = "*",
@@ -36,18 +36,8 @@ def generate(
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better held-out end.")] = 8,
     lr: options.Rate = 4e-3,
     batch: Annotated[int, typer.Option(help="Streams that are read side by side.")] = 32,
-    seed: options.Seed = 0,
-    threads: options.Threads = None,
-    device: options.Device = "auto",
-    devices: options.Devices = 1,
-    nodes: options.Nodes = 1,
-    tensorboard: options.TensorBoard = None,
-    out: options.Out = None,
-    force: options.Force = False,
-    resume: options.Resume = False,
-    report: options.Report = True,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    *,
+    run: options.Run,
 ) -> None:
     """Learn to write like a text, and write some."""
     from carrousel.data.text import Vocabulary, read_text
@@ -56,27 +46,26 @@ def generate(
 
     Sampling(temperature, top_k, top_p)  # says now what is wrong with them
     name = Path(text[0]).stem.strip("*") or "text"
-    folder = options.new_folder(out, name, force)
+    folder = run.new_folder(name)
     generator = Generator(
         level, hidden_size=hidden, num_layers=layers, embed=embed, seq_len=seq, cell=cell, dropout=dropout,
         val_fraction=val_fraction, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,
-        device=device, seed=seed, verbose=0 if quiet or as_json else 1, threads=threads,
     )  # fmt: skip
-    generator.devices, generator.num_nodes, generator.tensorboard = devices, nodes, tensorboard
+    run.prepare(generator)
     found = read_text(list(text), level, glob)
     Vocabulary.of(found.content).encode(prompt, "prompt")  # says now what will not be known
-    generator.fit(found, folder=options.unfinished(folder), resume=resume)
-    if report:
+    generator.fit(found, folder=options.unfinished(folder), resume=run.resume)
+    if run.report:
         generator.report(title=name)
 
     def say() -> None:
-        if not quiet:
+        if not run.quiet:
             _say(generator)
-        write(generator, prompt, length, temperature, top_k, top_p, seed)
-        if not quiet:
-            _say_where(folder, report)
+        write(generator, prompt, length, temperature, top_k, top_p, run.seed)
+        if not run.quiet:
+            _say_where(folder, run.report)
 
-    options.keep(generator, folder, force, as_json, say)
+    run.keep(generator, folder, say)
 
 
 def write(generator: "Generator", prompt: str, length: int, *how: Any) -> None:
@@ -101,12 +90,8 @@ def _say(generator: "Generator") -> None:
     for line in generator.understood():
         typer.echo(line)
     typer.echo(f"{generator.history_}\n")
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_column("")
-    table.add_column(f"bits per {generator.unit}", justify="right")
-    for name, bits in rows(generator.metrics_):
-        table.add_row(name, f"{bits:.3f}")
-    print_table(table)
+    lines = [(name, f"{bits:.3f}") for name, bits in rows(generator.metrics_)]
+    print_table(table_of(("", f"bits per {generator.unit}"), lines))
     typer.echo(f"\n{verdict(generator.metrics_)}\n")
 
 

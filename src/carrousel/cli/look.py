@@ -7,10 +7,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from carrousel.cli.app import app
-from carrousel.cli.tables import print_table
+from carrousel.cli.tables import print_table, table_of
 
 __all__ = ["cells", "doctor", "show"]
 
@@ -32,14 +31,14 @@ def cells() -> None:
     """List the cells."""
     from carrousel import cells
 
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in ("cell", "states", "gates", "parameters", "paper"):
-        table.add_column(column, no_wrap=column == "cell")
+    columns, lines = ("cell", "states", "gates", "parameters", "paper"), []
     for name in cells.names():
         cell = cells.get(name)
         gates = dict.fromkeys(gate for group in cell.groups for gate in group.gates)
         groups = (group.name for group in cell.groups)
-        table.add_row(name, *(" ".join(names) for names in (cell.states, gates, groups)), cell.paper)
+        lines.append((name, *(" ".join(names) for names in (cell.states, gates, groups)), cell.paper))
+    table = table_of(columns, lines, text=columns)
+    table.columns[0].no_wrap = True
     print_table(table)
 
 
@@ -73,18 +72,16 @@ def doctor(
     from carrousel import backends, cells
     from carrousel.nn import operator
 
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_row("python", f"{platform.python_version()} ({sys.executable})")
-    for library in _LIBRARIES:
-        table.add_row(library, _version(library))
-    for row in _cpu():
-        table.add_row(*row)
-    table.add_row("threads", f"{torch.get_num_threads()} of torch, on {os.cpu_count()} cores; {_team()}")
     own = [name for name in cells.names() if operator.mode_of(cells.get(name))]
-    table.add_row("backends", ", ".join([f"torch ({', '.join(own)})", *backends.names()]))
-    for row in _cache(clear):
-        table.add_row(*row)
-    print_table(table)
+    lines = [
+        ("python", f"{platform.python_version()} ({sys.executable})"),
+        *((library, _version(library)) for library in _LIBRARIES),
+        *_cpu(),
+        ("threads", f"{torch.get_num_threads()} of torch, on {os.cpu_count()} cores; {_team()}"),
+        ("backends", ", ".join([f"torch ({', '.join(own)})", *backends.names()])),
+        *_cache(clear),
+    ]
+    print_table(table_of(("", ""), lines))
 
 
 def _version(library: str) -> str:

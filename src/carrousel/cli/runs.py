@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from carrousel.cli import options
-from carrousel.cli.tables import print_table
+from carrousel.cli.tables import print_table, table_of
 from carrousel.errors import OptionError
 from carrousel.writing import write_whole
 
@@ -130,16 +129,19 @@ def info(
         typer.echo(json.dumps({**found.config, "metrics": found.metrics}))
         return
     weights = sum(value.numel() for value in found.weights.values())
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_row("kind", str(found.config["kind"]))
-    table.add_row("carrousel", str(found.config.get("carrousel", "")))
-    table.add_row("weights", f"{weights:,}")
-    for name, value in found.config["params"].items():
-        table.add_row(name, str(value))
-    for name, value in found.metrics.items():
-        if isinstance(value, int | float | str):
-            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    print_table(table)
+    params, metrics = found.config["params"], found.metrics
+    lines = [
+        ("kind", str(found.config["kind"])),
+        ("carrousel", str(found.config.get("carrousel", ""))),
+        ("weights", f"{weights:,}"),
+        *((name, str(value)) for name, value in params.items()),
+        *((name, _short(value)) for name, value in metrics.items() if isinstance(value, int | float | str)),
+    ]
+    print_table(table_of(("", ""), lines))
+
+
+def _short(value: Any) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def tune(
@@ -197,17 +199,9 @@ def _untrained(
 
 def _say_trials(trials: list[dict[str, Any]], best: Any) -> None:
     """Print the trials, the best first."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in ("trial", "validation", "seconds", *best):
-        table.add_column(column, justify="right")
+    columns = ("trial", "validation", "seconds", *best)
     done = sorted(trials, key=lambda row: float("inf") if row["validation"] is None else row["validation"])
-    for row in done:
-        numbers = [row.get(name) for name in ("validation", "seconds", *best)]
-        table.add_row(
-            str(row["trial"]),
-            *("-" if n is None else f"{n:.4g}" if isinstance(n, float) else str(n) for n in numbers),
-        )
-    print_table(table)
+    print_table(table_of(columns, ([_short(row.get(name)) for name in columns] for row in done)))
 
 
 def _csv(result: Any) -> str:

@@ -1,10 +1,28 @@
 """Tables on the terminal and in files."""
 
+from collections.abc import Container, Iterable, Sequence
+
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-__all__ = ["print_table"]
+__all__ = ["print_table", "table_of"]
+
+
+def table_of(columns: Sequence[str], lines: Iterable[Sequence[str]], text: Container[str] = ("",)) -> Table:
+    """Lay out a table without rules.
+
+    Args:
+        columns: their headings.
+        lines: a text for each column.
+        text: headings of the columns that stand to the left; numbers stand to the right.
+    """
+    table = Table(box=None, show_header=any(columns), pad_edge=False, padding=(0, 3, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="left" if column in text else "right")
+    for line in lines:
+        table.add_row(*line)
+    return table
 
 
 def print_table(table: Table) -> None:
