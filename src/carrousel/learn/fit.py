@@ -89,6 +89,8 @@ def fit(
                 f"far are kept; try lr {settings.lr / 4:g}",
                 stacklevel=2,
             )
+    if interrupted.is_set():  # also in the last batch, or while Lightning was ending
+        keeper.history.stopped = "interrupted"
     keeper.history.step = trainer.global_step
     net.load_state_dict(keeper.best or net.state_dict())
     net.cpu().eval()
