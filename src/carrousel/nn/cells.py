@@ -80,7 +80,7 @@ class _Step(Namesake, Module):
         if backend == "torch" and not self._is_own:
             choice.refuse(where, "torch", [f"the cell {cell.name}"])
         self._layout = Layout(cell, self.hidden_size, bias=self.bias)
-        choice.prepare()
+        choice.prepare(cell)
 
     def _draw(self) -> None:
         initialiser = initialisers.get(self.init or self.cell.init or "torch")

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
 
 from carrousel import backends
 from carrousel.errors import (
@@ -271,13 +271,26 @@ def check_lengths(where: str, lengths: Tensor | Sequence[int], x: Tensor) -> Ten
             f"{where}: lengths have shape {tuple(lengths.shape)}, expected {tuple(x.shape[1:-1])} - "
             "one per row of the batch"
         )
-    is_mapped = transforms_active() and is_batchedtensor(lengths)  # by vmap, which lets nobody look
-    if lengths.numel() and not is_mapped and (int(lengths.min()) < 0 or int(lengths.max()) > len(x)):
+    if torch.compiler.is_compiling():
+        torch._assert_async(
+            ((lengths >= 0) & (lengths <= x.shape[0])).all(),
+            f"{where}: lengths run below 0 or beyond the steps of x - cut the lengths or pad the input",
+        )
+    elif lengths.numel() and not _is_mapped(lengths) and (int(lengths.min()) < 0 or int(lengths.max()) > len(x)):
         raise InputShapeError(
             f"{where}: lengths run from {int(lengths.min())} to {int(lengths.max())}, expected 0 to {len(x)}, "
             "the steps of x - cut the lengths or pad the input"
         )
     return lengths
+
+
+def _is_mapped(tensor: Tensor) -> bool:
+    """Whether `vmap` maps over a tensor, below whatever other transforms: then nobody may look at its values."""
+    while transforms_active() and is_functorch_wrapped_tensor(tensor):
+        if is_batchedtensor(tensor):
+            return True
+        tensor = get_unwrapped(tensor)
+    return False
 
 
 def check_resets(where: str, resets: Tensor, x: Tensor) -> Tensor:

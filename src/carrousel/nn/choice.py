@@ -7,15 +7,17 @@ from torch import Tensor
 
 from carrousel import backends
 from carrousel.calculus.notation import Definition
+from carrousel.cell import Cell
 from carrousel.errors import BackendError
 
 __all__ = ["compiled", "of_call", "prepare", "refuse", "warn_once"]
 
 
-def prepare() -> None:
-    """Load what calls need: in a call that a compiler traces it would be too late."""
+def prepare(cell: Cell) -> None:
+    """Make ready what calls need: in a call that a compiler traces it would be too late."""
     for name in backends.before_reference():
         backends.get(name)
+    _ = cell.equations  # kept once they are asked for
 
 
 def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced: Sequence[str]) -> str | None:

@@ -45,7 +45,8 @@ def run(layer: "Layers", input: Any, hx: Any, others: dict[str, Any]) -> Any:
         raise InputShapeError(f"{where}: a jagged tensor has no net axis - pass a padded tensor and lengths=")
     values, offsets = input.values(), input.offsets()
     lengths = offsets.diff()
-    time = int(lengths.max()) if len(lengths) else 0
+    time = int(lengths.max().clamp(min=1)) if len(lengths) else 1  # one step at least: torch.compile can rely on it
+    torch._check(time >= 1)
     inside = within(lengths, time).T  # (batch, time), in the order of the values
     padded = values.new_zeros(*inside.shape, values.shape[-1]).index_put((inside,), values)
     output, state = layer(padded if layer.batch_first else padded.transpose(0, 1), hx, lengths=lengths)

@@ -93,7 +93,7 @@ class Layers(Stepping, GatesBesideWeights):
             for reverse in self._each_direction
         }
         self._is_plain = plain.is_plain(self)
-        choice.prepare()
+        choice.prepare(cell)
 
     def _register(self, device: Any, dtype: Any) -> None:
         """Make the parameters, named and ordered as PyTorch does, and the learned initial states."""
@@ -163,7 +163,13 @@ class Layers(Stepping, GatesBesideWeights):
     def _parameter(self, name: str) -> Tensor | None:
         """A parameter, or what took its place, as parametrizations do; None for one that is left out."""
         found = self._parameters.get(name)
-        return getattr(self, name, None) if found is None else found
+        if found is not None:
+            return found
+        try:  # Dynamo looks twice for an attribute with a default, and a parametrization may draw at each look
+            taken: Tensor | None = getattr(self, name)
+        except AttributeError:
+            return None
+        return taken
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
@@ -225,7 +231,7 @@ class Layers(Stepping, GatesBesideWeights):
                 f"{tuple(input.shape)} = ({', '.join(axes)}) - to give every net the same, expand it"
             )
         x = self._time_major(input, unbatched)
-        if x.shape[0] == 0 and self._as_strict_as_torch and lengths is None:
+        if self._as_strict_as_torch and lengths is None and x.shape[0] == 0:
             raise InputShapeError(
                 f"{self._where}: Expected sequence length to be larger than 0; got shape {tuple(input.shape)} - "
                 "pass lengths= to allow empty sequences"

@@ -59,7 +59,9 @@ def refusals(layer: "Layers", call: "Call | None" = None, training: bool = True)
         reasons += [name for name, is_asked in asked.items() if is_asked]
         if transforms_active():
             reasons.append("transforms of torch.func")
-        if call.lengths is not None and (not call.lengths.numel() or int(call.lengths.min()) == 0):
+        elif call.lengths is not None and torch.compiler.is_compiling():
+            reasons.append("lengths= under torch.compile")
+        elif call.lengths is not None and (not call.lengths.numel() or int(call.lengths.min()) == 0):
             reasons.append("a row of length 0")
     return reasons
 

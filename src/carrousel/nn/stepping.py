@@ -107,10 +107,8 @@ def _refuse_two_directions(layer: "Layers", how: str) -> None:
 
 def _quick(layer: "Layers", x: Tensor, state: Any, resets: Tensor | None) -> tuple[Tensor, Any] | None:
     """A step on kept memory; None for a call that needs more, or that is mistaken."""
-    hooks = layer._forward_pre_hooks or layer._forward_hooks
-    if (
-        layer._modules or hooks or layer._nets or not x.is_cpu or x.is_neg() or is_watched()
-    ):  # modules: parametrizations
+    is_special = layer._modules or layer._forward_pre_hooks or layer._forward_hooks or layer._nets  # parametrizations
+    if is_watched() or is_special or not x.is_cpu or x.is_neg():
         return None
     chains = _chains_of(layer, x)
     chain = chains.pop() if chains else chain_for(layer, x)  # another thread may be using one: each takes its own

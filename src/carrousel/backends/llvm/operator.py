@@ -223,13 +223,15 @@ def by_reference(*arguments: Any) -> list[Tensor]:
     if nets:
         x, *spreads = (spread(tensor, *nets) for tensor in (x, *states, *step_inputs))
         states, step_inputs = spreads[: len(states)], spreads[len(states) :]
+    # without resets nobody gave them; rows without steps take theirs, and nobody sees what comes of it
+    fresh = problem.fresh or [state.new_ones(state.shape[-1]) for state in states]
     output, finals, traces = eager.run(
         definition,
         x,
         tuple(states),
         dict(zip(names, problem.parameters, strict=True)),
         step_inputs,
-        Rows(problem.lengths, problem.resets, tuple(problem.fresh)),
+        Rows(problem.lengths, problem.resets, tuple(fresh)),
         problem.reverse,
         [(name, units[definition.size.get(name, HIDDEN)]) for name in problem.traced],
     )
