@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import carrousel
+from nn.five import LAYERS
 
 KINDS: dict[str, Callable[[], nn.Module]] = {
     "LSTM": lambda: carrousel.LSTM(3, 4, 2, bidirectional=True),
@@ -18,6 +19,8 @@ KINDS: dict[str, Callable[[], nn.Module]] = {
     "IRNN": lambda: carrousel.RNN(3, 4, cell="irnn"),
     "Recurrent": lambda: carrousel.Recurrent("lstm", 3, 4, proj_size=6),
     "sLSTM": lambda: carrousel.Recurrent("slstm", 3, 4, 2, learn_initial_state=True, init=carrousel.nn.init.chrono(9)),
+    "LSTM of 1997": lambda: carrousel.Recurrent("lstm_1997", 3, 4),
+    "a cell of the tests": LAYERS["of these tests"],
     "blocks": lambda: carrousel.Recurrent("lstm_1997_full", 3, 4, block_size=2, bias=("i", "o")),
     "Population": lambda: carrousel.Population("fgr", 2, 3, 4, bidirectional=True),
     "LSTMCell": lambda: carrousel.LSTMCell(3, 4),

@@ -18,25 +18,8 @@ from torch.nn.utils import parametrizations
 from torch.utils.data import DataLoader, Dataset
 
 import carrousel
-from carrousel.functions import sigmoid, tanh
+from nn.five import LAYERS
 from nn.twins import assert_same, everything, sequence, tensors
-
-
-@carrousel.cell
-def leaky_pair(x, h_prev, m_prev, W, R, b):
-    """A cell of this test."""
-    m = 0.9 * m_prev + 0.1 * tanh(W.m @ x + R.m @ h_prev + b.m)
-    h = sigmoid(W.h @ x + b.h) * m
-    return h, m
-
-
-LAYERS: dict[str, Callable[..., nn.Module]] = {
-    "lstm": lambda **options: carrousel.LSTM(3, 4, **options),
-    "peephole_lstm": lambda **options: carrousel.LSTM(3, 4, cell="peephole_lstm", **options),
-    "gru": lambda **options: carrousel.GRU(3, 4, **options),
-    "lstm_1997": lambda **options: carrousel.Recurrent("lstm_1997", 3, 4, **options),
-    "of this test": lambda **options: carrousel.Recurrent(leaky_pair, 3, 4, **options),
-}
 
 
 class Model(nn.Module):
@@ -107,7 +90,7 @@ def test_exported_saved_and_loaded(kind: str) -> None:
 @pytest.mark.usefixtures("recwarn")
 def test_an_exported_program_carries_its_cell(tmp_path: Path) -> None:
     """It runs in a process that has never seen the definition."""
-    model, path = Model("of this test"), tmp_path / "model.pt2"
+    model, path = Model("of these tests"), tmp_path / "model.pt2"
     path.write_bytes(exported(model).getvalue())
     script = (
         "import sys, torch, carrousel.nn; from carrousel import backends; backends.get('llvm')\n"
@@ -256,22 +239,23 @@ def test_training_under_parametrizations(kind: str, how: Callable[..., nn.Module
 
 
 class Answers(Dataset):
-    """What a model answers, in the loader's workers."""
+    """What models answer, in the loader's workers."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
+    def __init__(self, models: list[nn.Module]) -> None:
+        self.models = models
 
     def __len__(self) -> int:
-        return 3
+        return len(self.models)
 
     def __getitem__(self, k: int) -> Tensor:
         with torch.no_grad():
-            return self.model(torch.full((4, 2, 2), float(k)))
+            return self.models[k](torch.full((4, 2, 2), float(k)))
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_of_a_loader(start: str) -> None:
-    model = Model("of this test").eval()
-    model(torch.ones(4, 2, 2))
-    loader = DataLoader(Answers(model), num_workers=1, multiprocessing_context=start, batch_size=None)
-    assert all(torch.equal(answer, Answers(model)[k]) for k, answer in enumerate(loader))
+    models = [Model(kind).eval() for kind in LAYERS]
+    for model in models:
+        model(torch.ones(4, 2, 2))
+    loader = DataLoader(Answers(models), num_workers=1, multiprocessing_context=start, batch_size=None)
+    assert all(torch.equal(answer, Answers(models)[k]) for k, answer in enumerate(loader))
