@@ -137,6 +137,15 @@ def test_jagged_rows_and_traces_compile_in_one_graph(layer: nn.Module) -> None:
 
 @pytest.mark.usefixtures("dynamo")
 @pytest.mark.filterwarnings("ignore")
+def test_the_reference_compiles_in_one_graph() -> None:
+    for make in LAYERS.values():
+        layer, x = make(backend="eager", dtype=torch.float64), sequence(4, 2, 3)
+        compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+        assert_same(everything(compiled, x), everything(layer, x))
+
+
+@pytest.mark.usefixtures("dynamo")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("train", [True, False])
 def test_steps_compile_in_one_graph(layer: nn.Module, train: bool) -> None:
     layer.train(train)

@@ -11,7 +11,6 @@ import linecache
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from carrousel.calculus.notation import Definition, normal_form
 from carrousel.errors import BackendError, UnknownNameError
 from carrousel.functions import TABLE, Function
 
-__all__ = ["Matrix", "compile_kernel", "groups", "refusals", "run", "source", "tangent_step"]
+__all__ = ["Matrix", "compile_kernel", "groups", "prepare", "refusals", "run", "source", "tangent_step"]
 
 
 class Matrix:
@@ -44,7 +43,15 @@ class Matrix:
         return Matrix(self.weight.transpose(-2, -1))
 
 
-def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, SimpleNamespace]:
+class Gates:
+    """The gates of a group as attributes, `R.i`: torch.compile does not follow Python's own SimpleNamespace."""
+
+    def __init__(self, gates: Mapping[str, Tensor | Matrix]) -> None:
+        for name, value in gates.items():
+            setattr(self, name, value)
+
+
+def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Gates]:
     """Wrap gates as the groups that a definition is called with.
 
     Args:
@@ -52,10 +59,10 @@ def groups(parameters: Mapping[str, Mapping[str, Tensor]]) -> dict[str, SimpleNa
             that broadcasts against (..., batch, hidden).
 
     Returns:
-        group -> namespace with one attribute per gate.
+        group -> an object with one attribute per gate.
     """
     return {
-        group: SimpleNamespace(**{g: Matrix(w) if group[0].isupper() else w for g, w in gates.items()})
+        group: Gates({g: Matrix(w) if group[0].isupper() else w for g, w in gates.items()})
         for group, gates in parameters.items()
     }
 
@@ -198,10 +205,27 @@ def compile_kernel(text: str) -> Callable[..., Any]:
     filename = f"<carrousel kernel {hashlib.sha256(text.encode()).hexdigest()[:12]}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {"outer": outer}
-    exec(compile(text, filename, "exec"), namespace)
-    function = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)][-1]
+    tree = ast.fix_missing_locations(_Products().visit(ast.parse(text)))
+    exec(compile(tree, filename, "exec"), namespace)
+    function = [node for node in tree.body if isinstance(node, ast.FunctionDef)][-1]
     step: Callable[..., Any] = namespace[function.name]
     return step
+
+
+class _Products(ast.NodeTransformer):
+    """Writes `R.i @ h` as a call of a method: torch.compile does not follow the operators of Python's classes."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.MatMult):
+            return node
+        method = ast.Attribute(node.left, "__matmul__", ast.Load())
+        return ast.copy_location(ast.Call(method, [node.right], []), node)
+
+
+def prepare(definition: Definition) -> None:
+    """Compile the forward step now: what traces a call can not."""
+    _step(definition, ())
 
 
 _steps: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}

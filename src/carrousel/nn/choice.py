@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from carrousel import backends
+from carrousel.backends import eager
 from carrousel.calculus.notation import Definition
 from carrousel.cell import Cell
 from carrousel.errors import BackendError
@@ -13,11 +14,13 @@ from carrousel.errors import BackendError
 __all__ = ["compiled", "of_call", "prepare", "refuse", "warn_once"]
 
 
-def prepare(cell: Cell) -> None:
-    """Make ready what calls need: in a call that a compiler traces it would be too late."""
-    for name in backends.before_reference():
+def prepare(*cells: Cell) -> None:
+    """Make ready what calls of these cells need: in a call that a compiler traces it would be too late."""
+    for name in (*backends.before_reference(), backends.REFERENCE):
         backends.get(name)
-    _ = cell.equations  # kept once they are asked for
+    for cell in cells:
+        eager.prepare(cell.definition)
+        _ = cell.equations  # kept once they are asked for
 
 
 def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced: Sequence[str]) -> str | None:

@@ -93,7 +93,7 @@ class Layers(Stepping, GatesBesideWeights):
             for reverse in self._each_direction
         }
         self._is_plain = plain.is_plain(self)
-        choice.prepare(cell)
+        choice.prepare(cell, training_cell)
 
     def _register(self, device: Any, dtype: Any) -> None:
         """Make the parameters, named and ordered as PyTorch does, and the learned initial states."""
