@@ -192,7 +192,7 @@ def clip(a, low, high):
 @_function(None)
 def mean(a):
     """Return the mean of a over the hidden units, the same for each of them."""
-    return a.mean(-1, keepdim=True).expand_as(a)
+    return a.mean(-1, keepdim=True).expand(*[-1] * (a.dim() - 1), a.shape[-1])
 
 
 @_function(lambda y, a: (0,))

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from carrousel.backends.rows import Rows
     from carrousel.calculus.notation import Definition
 
-__all__ = ["REFERENCE", "Backend", "before_reference", "get", "names"]
+__all__ = ["FOR_ONNX", "REFERENCE", "Backend", "before_reference", "get", "names"]
 
 #: The backend that refuses no call, and that all others are compared with.
 REFERENCE = "eager"
 
 #: name -> module of this package. "auto" asks, on the CPU, those before the reference, in this order.
 _REGISTRY = {"llvm": "llvm", "eager": "eager"}
+
+#: What runs in the place of them all where torch.onnx.export looks into a layer; nobody else asks for it.
+FOR_ONNX = "scan"
 
 _loaded: "dict[str, Backend]" = {}
 
@@ -114,10 +117,10 @@ def get(name: str) -> Backend:
     Raises:
         UnknownNameError: no backend has this name.
     """
-    if name not in _REGISTRY:
+    if name not in _REGISTRY and name != FOR_ONNX:
         raise UnknownNameError(
             f"backends - unknown backend {name!r}; they are {', '.join(_REGISTRY)}.{did_you_mean(name, _REGISTRY)}"
         )
     if name not in _loaded:
-        _loaded[name] = cast(Backend, importlib.import_module(f"carrousel.backends.{_REGISTRY[name]}"))
+        _loaded[name] = cast(Backend, importlib.import_module(f"carrousel.backends.{_REGISTRY.get(name, name)}"))
     return _loaded[name]

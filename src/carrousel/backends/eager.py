@@ -23,7 +23,7 @@ from carrousel.calculus.notation import Definition, normal_form
 from carrousel.errors import BackendError, UnknownNameError
 from carrousel.functions import TABLE, Function
 
-__all__ = ["Matrix", "compile_kernel", "groups", "prepare", "refusals", "run", "source", "tangent_step"]
+__all__ = ["Matrix", "compile_kernel", "groups", "refusals", "run", "source", "step_of", "tangent_step", "weights_of"]
 
 
 class Matrix:
@@ -223,24 +223,29 @@ class _Products(ast.NodeTransformer):
         return ast.copy_location(ast.Call(method, [node.right], []), node)
 
 
-def prepare(definition: Definition) -> None:
-    """Compile the forward step now: what traces a call can not."""
-    _step(definition, ())
-
-
 _steps: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
 
 
-def _step(definition: Definition, traced: tuple[str, ...]) -> Callable[..., Any]:
-    """The forward step of a definition, compiled once."""
+def step_of(definition: Definition, traced: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """Return the forward step of a definition, as `compile_kernel` does; compiled once.
+
+    Args:
+        definition: the cell's definition.
+        traced: quantities that it returns besides the states, as a second tuple.
+    """
     key = definition.identity, traced
     if key not in _steps:
         _steps[key] = compile_kernel(source(definition, "forward", traced))
     return _steps[key]
 
 
-def _gates(definition: Definition, parameters: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Cut stacks into gates; a population's (net, gates * hidden) stands against (net, batch, hidden)."""
+def weights_of(definition: Definition, parameters: Mapping[str, Tensor]) -> dict[str, Gates]:
+    """Cut stacks into the groups that a step is called with.
+
+    Args:
+        definition: the cell's definition.
+        parameters: group -> all its gates; a population's (net, gates * hidden) stands against (net, batch, hidden).
+    """
     cut = {}
     for group in definition.groups:
         stack = parameters[group.name]
@@ -248,7 +253,7 @@ def _gates(definition: Definition, parameters: Mapping[str, Tensor]) -> dict[str
             stack = stack.unsqueeze(-2)
         parts = stack.chunk(len(group.gates), dim=-2 if group.is_matrix else -1)
         cut[group.name] = dict(zip(group.gates, parts, strict=True))
-    return cut
+    return groups(cut)
 
 
 def refusals(definition: Definition, x: Tensor, traced: Sequence[str]) -> list[str]:
@@ -267,9 +272,9 @@ def run(
     traced: Sequence[tuple[str, int]],
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run one layer in one direction over a sequence; `carrousel.backends.Backend.run` has arguments and shapes."""
-    step = _step(definition, tuple(name for name, _ in traced))
+    step = step_of(definition, tuple(name for name, _ in traced))
     time, sizes = x.shape[0], (states[0].shape[-1], *(size for _, size in traced))
-    wrapped = groups(_gates(definition, parameters))
+    wrapped = weights_of(definition, parameters)
     inside = rows.within(time)
     x, *step_inputs = (rows.padded(value) for value in (x, *step_inputs))
     kept: list[list[Tensor]] = [[] for _ in sizes]

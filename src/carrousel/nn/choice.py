@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from carrousel import backends
@@ -19,8 +20,7 @@ def prepare(*cells: Cell) -> None:
     for name in (*backends.before_reference(), backends.REFERENCE):
         backends.get(name)
     for cell in cells:
-        eager.prepare(cell.definition)
-        _ = cell.equations  # kept once they are asked for
+        _ = eager.step_of(cell.definition), cell.equations  # kept once they are asked for
 
 
 def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced: Sequence[str]) -> str | None:
@@ -39,6 +39,8 @@ def of_call(where: str, backend: str, definition: Definition, x: Tensor, traced:
     Raises:
         BackendError: the named backend can not do the call.
     """
+    if torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export():
+        return backends.FOR_ONNX
     if backend == "auto":
         return compiled(definition, x, traced)
     if backend == "torch":
