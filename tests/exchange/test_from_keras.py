@@ -49,7 +49,7 @@ def keras_layer(case: dict[str, Any]) -> LSTM:
     if not case["bidirectional"]:
         return kind(weights_of(case), **case["config"])
     layer = type("Bidirectional", (LSTM,), {})(weights_of(case), merge_mode="concat")
-    layer.forward_layer = kind([], **case["config"])
+    layer.forward_layer = layer.backward_layer = kind([], **case["config"])
     return layer
 
 
@@ -137,7 +137,25 @@ def merged() -> LSTM:
     return layer
 
 
+def of_two_kinds() -> LSTM:
+    layer = type("Bidirectional", (LSTM,), {})([KERNEL], merge_mode="concat")
+    layer.forward_layer, layer.backward_layer = LSTM([], units=5), LSTM([], units=5, activation="relu")
+    return layer
+
+
 MISTAKES = [
+    (
+        OptionError,
+        "from_keras - activation of backward_layer is 'relu', that of layer is 'tanh'; both directions of a layer have "
+        "the same equations here - load them as two layers, and flip the second one's input in time",
+        lambda: from_keras(of_two_kinds()),
+    ),
+    (
+        UnknownNameError,
+        "from_keras - the kind of layer is 'RNN', expected LSTM, GRU, SimpleRNN - "
+        'name it beside the weights: kind="LSTM"',
+        lambda: from_keras(type("RNN", (LSTM,), {})([KERNEL])),
+    ),
     (
         OptionTypeError,
         "from_keras - got str, expected a Keras layer or what its get_weights() returns - "

@@ -83,11 +83,7 @@ def from_keras(
             f"from_keras - got {type(source).__name__}, expected a Keras layer or what its get_weights() returns - "
             "of a model, pass one layer after the other"
         )
-    if kind not in _KINDS:
-        raise UnknownNameError(
-            f"from_keras - the kind of layer is {kind!r}, expected {', '.join(_KINDS)} - "
-            'name it beside the weights: kind="LSTM"'
-        )
+    _check_kind(kind)
     flag("from_keras", "reset_after", reset_after)
     directions = _directions(kind, arrays)
     first = directions[0]
@@ -120,6 +116,8 @@ def _read(layer: Any) -> tuple[str, Mapping[str, Any], list[Any]]:
             )
         inner = layer.forward_layer
         kind = type(inner).__name__
+        _check_alike(inner, layer.backward_layer)
+    _check_kind(kind)
     options = inner.get_config()
     if options.get("go_backwards"):
         raise OptionError("from_keras - go_backwards=True has no form here - flip the input in time, and load it again")
@@ -127,6 +125,31 @@ def _read(layer: Any) -> tuple[str, Mapping[str, Any], list[Any]]:
     if not weights:
         raise OptionError("from_keras - the layer has no weights yet - build it, or call it once")
     return kind, options, weights
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in _KINDS:
+        raise UnknownNameError(
+            f"from_keras - the kind of layer is {kind!r}, expected {', '.join(_KINDS)} - "
+            'name it beside the weights: kind="LSTM"'
+        )
+
+
+#: Options of a Keras layer that both directions must have alike.
+_SHARED = ("units", "activation", "recurrent_activation", "use_bias", "reset_after")
+
+
+def _check_alike(forward: Any, backward: Any) -> None:
+    """Refuse a Bidirectional whose `backward_layer` computes something else than its `layer`."""
+    kinds = type(forward).__name__, type(backward).__name__
+    options = forward.get_config(), backward.get_config()
+    pairs = {"kind": kinds, **{name: (options[0].get(name), options[1].get(name)) for name in _SHARED}}
+    for name, (there, back) in pairs.items():
+        if there != back:
+            raise OptionError(
+                f"from_keras - {name} of backward_layer is {back!r}, that of layer is {there!r}; both directions of a "
+                "layer have the same equations here - load them as two layers, and flip the second one's input in time"
+            )
 
 
 def _cell(kind: str, reset_after: bool) -> Cell:
