@@ -289,7 +289,7 @@ def test_int8_error_is_measured_on_drawn_inputs(tmp_path: Path) -> None:
     assert files == again
     assert files.int8_error is not None
     assert 1e-4 < files.int8_error < 0.1
-    assert "measured on 1,000 steps of drawn inputs" in files.source.read_text()
+    assert "measured on 8 times 1,000 steps of drawn inputs" in files.source.read_text()
     assert to_c(module, tmp_path / "model").int8_error is None
 
 

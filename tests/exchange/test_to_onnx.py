@@ -370,6 +370,10 @@ def test_wrong_paths(tmp_path: Path) -> None:
     ):
         with pytest.raises(error, match=message):
             to_onnx(layer, path)
+    with pytest.raises(
+        OptionTypeError, match=r"to_onnx - path is of type NoneType, expected a path - end it in \.onnx"
+    ):
+        to_onnx(layer, None)
     assert taken.read_text() == "mine"
 
 

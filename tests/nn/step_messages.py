@@ -82,6 +82,11 @@ STEP_MESSAGES: list[tuple[type[Exception], str, Callable[[], object]]] = [
         lambda: stream().step([[1.0, 2.0, 3.0]]),
     ),
     (
+        InputTypeError,
+        "LSTM stream: x is on the device meta and has no values - pass a tensor with values",
+        lambda: stream().step(X.to("meta")),
+    ),
+    (
         InputShapeError,
         "LSTM stream: x has shape (1, 3), expected (2, 3) = (batch, input) - a step takes one vector per row",
         lambda: stream().step(X[:1]),

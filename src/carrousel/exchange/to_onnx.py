@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ _LIBRARIES = ("onnx", "onnx_ir", "onnxruntime", "onnxscript")
 
 def to_onnx(
     module: Module,
-    path: str | Path,
+    path: str | PathLike[str],
     *,
     opset: int = 18,
     lengths: bool = False,
@@ -100,10 +101,10 @@ def to_onnx(
         ONNX, operators LSTM, GRU, RNN and Scan. `clip` is read as ONNX Runtime does: it bounds the pre-activations, and
         not what the last activation of an LSTM reads.
     """
-    where, path = "to_onnx", Path(path)
+    where = "to_onnx"
     _check_module(where, module)
     _check_options(where, opset, lengths, verify)
-    _check_path(path, overwrite)
+    path = _checked_path(where, path, overwrite)
     _check_installed(where)
     _check_weights(where, module)
     plain = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
@@ -199,7 +200,10 @@ def _check_options(where: str, opset: object, lengths: object, verify: object) -
             )
 
 
-def _check_path(path: Path, overwrite: bool) -> None:
+def _checked_path(where: str, given: object, overwrite: bool) -> Path:
+    if not isinstance(given, str | PathLike):
+        raise OptionTypeError(f"{where} - path is of type {type(given).__name__}, expected a path - end it in .onnx")
+    path = Path(given)
     if path.suffix != ".onnx":
         raise OptionError(f"{path} - ends in {path.suffix!r}, expected .onnx - rename it to {path.stem}.onnx")
     if path.is_dir():
@@ -208,6 +212,7 @@ def _check_path(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{path} - is there already - name another file, or ask to overwrite it (overwrite=True)")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path.absolute().parent} - is no folder - make it, or name another")
+    return path
 
 
 def _check_installed(where: str) -> None:

@@ -79,10 +79,11 @@ class Stream:
 
         Raises:
             InputShapeError, DtypeError: x is not like `stream.x`.
-            InputTypeError: x is no tensor, or asks for gradients.
+            InputTypeError: x is no tensor, has no values, or asks for gradients.
         """
         if x is not None:
-            if not isinstance(x, Tensor) or x.shape != self.x.shape or x.dtype != self.x.dtype or x.requires_grad:
+            is_tensor = isinstance(x, Tensor) and not x.is_meta
+            if not is_tensor or x.shape != self.x.shape or x.dtype != self.x.dtype or x.requires_grad:
                 self._check(x)
             self.x.copy_(x)
         if self._chain is not None and not self._chain.follow():
@@ -96,6 +97,8 @@ class Stream:
         where = self._where.replace(".stream", " stream")
         if not isinstance(x, Tensor):
             raise InputTypeError(f"{where}: x is a {type(x).__name__}, expected a tensor - use torch.as_tensor")
+        if x.is_meta:
+            raise InputTypeError(f"{where}: x is on the device meta and has no values - pass a tensor with values")
         if x.shape != self.x.shape:
             axes = "(input)" if self.batch_size is None else "(batch, input)"
             raise InputShapeError(
