@@ -27,7 +27,7 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
 def test_readme_examples_run(number: int, tmp_path: Path) -> None:
     example = tmp_path / "example.py"
     example.write_text(blocks("README.md", "python")[number], encoding="utf-8")
@@ -35,7 +35,7 @@ def test_readme_examples_run(number: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(len(blocks("docs/pytorch.md", "python"))))
 def test_recipes_inside_pytorch_run(number: int, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.py"
     recipe.write_text(blocks("docs/pytorch.md", "python")[number], encoding="utf-8")

@@ -6,9 +6,11 @@ from carrousel.cli.classify import classify
 from carrousel.cli.export import export
 from carrousel.cli.forecast import forecast
 from carrousel.cli.generate import generate
-from carrousel.cli.runs import evaluate, info, predict, tune
+from carrousel.cli.runs import evaluate, info, predict
+from carrousel.cli.tune import tune
 
 __all__ = ["app", "main"]
 
-for command in (forecast, classify, generate, predict, evaluate, tune, info, export):
+for command in (forecast, classify, generate, predict, evaluate, info, export):
     app.command()(command)
+app.add_typer(tune)

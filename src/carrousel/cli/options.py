@@ -4,7 +4,7 @@ import inspect
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,16 +90,30 @@ class Run:
             raise typer.Exit(INTERRUPTED)
 
 
-def with_run(command: Callable[..., None]) -> Callable[..., None]:
-    """Show the options of `Run` in the place of a command's last argument, `run`."""
-    signature, options = inspect.signature(command), inspect.signature(Run).parameters
-    own = [parameter for name, parameter in signature.parameters.items() if name != "run"]
-    parameters = [*own, *options.values()]
+def with_run(
+    command: Callable[..., None], kind: type[Run] = Run, without: Container[str] = (), **defaults: Any
+) -> Callable[..., None]:
+    """Show the options of a run in the place of a command's last argument, `run`.
+
+    Args:
+        command: takes a run.
+        kind: of run.
+        without: options of it that are not shown.
+        **defaults: of the command's own options, in place of those it has.
+    """
+    signature = inspect.signature(command)
+    options = [each for name, each in inspect.signature(kind).parameters.items() if name not in without]
+    own = [
+        each.replace(default=defaults.get(name, each.default))
+        for name, each in signature.parameters.items()
+        if name != "run"
+    ]
+    parameters = [*own, *options]
 
     def filled(**given: Any) -> None:
-        command(**{p.name: given[p.name] for p in own}, run=Run(**{name: given[name] for name in options}))
+        command(**{p.name: given[p.name] for p in own}, run=kind(**{p.name: given[p.name] for p in options}))
 
-    filled.__name__, filled.__doc__ = command.__name__, command.__doc__
+    filled.__name__, filled.__doc__, filled.__wrapped__ = command.__name__, command.__doc__, command  # type: ignore[attr-defined]
     filled.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     filled.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return filled

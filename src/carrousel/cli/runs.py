@@ -1,33 +1,20 @@
-"""Commands on runs: predict, evaluate, info, tune."""
+"""Commands on runs: predict, evaluate, info."""
 
-import enum
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from carrousel.cli import options
-from carrousel.cli.tables import print_table, table_of
+from carrousel.cli.tables import print_table, short, table_of
 from carrousel.errors import OptionError
 from carrousel.writing import write_whole
 
-if TYPE_CHECKING:
-    from carrousel.models.estimator import Estimator
-
-__all__ = ["evaluate", "info", "predict", "tune"]
+__all__ = ["evaluate", "info", "predict"]
 
 _Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
 _Cell = Annotated[str | None, typer.Option(help="file.py:name, where the cell is one of yours.", show_default=False)]
-
-
-class Kind(enum.StrEnum):
-    """What can be tuned."""
-
-    forecast = "forecast"
-    classify = "classify"
-    generate = "generate"
 
 
 def predict(
@@ -135,73 +122,9 @@ def info(
         ("carrousel", str(found.config.get("carrousel", ""))),
         ("weights", f"{weights:,}"),
         *((name, str(value)) for name, value in params.items()),
-        *((name, _short(value)) for name, value in metrics.items() if isinstance(value, int | float | str)),
+        *((name, short(value)) for name, value in metrics.items() if isinstance(value, int | float | str)),
     ]
     print_table(table_of(("", ""), lines))
-
-
-def _short(value: Any) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def tune(
-    kind: Annotated[Kind, typer.Argument(help="forecast, classify or generate.")],
-    data: Annotated[Path, typer.Argument(help="As the command of that name takes it.")],
-    target: Annotated[str | None, typer.Option(help="Forecast: the column to forecast.", show_default=False)] = None,
-    label: Annotated[str | None, typer.Option(help="Classify: the column of the class.", show_default=False)] = None,
-    time: Annotated[str | None, typer.Option(help="Column of times.", show_default="found")] = None,
-    id: Annotated[str | None, typer.Option(help="Column of the series a row is of.", show_default="found")] = None,
-    horizon: Annotated[int, typer.Option(help="Forecast: steps.")] = 24,
-    missing: options.Missing = "error",
-    cell: options.Cell = "lstm",
-    trials: Annotated[int, typer.Option(help="Fits in all.")] = 20,
-    timeout: Annotated[float | None, typer.Option(help="Begin no trial after so many seconds.")] = None,
-    max_seconds: Annotated[float, typer.Option(help="Of each trial.")] = 30.0,
-    storage: Annotated[
-        str | None, typer.Option(help="Optuna's address of a database that processes and machines share.")
-    ] = None,
-    study: Annotated[str, typer.Option(help="The search's name in it.")] = "carrousel",
-    seed: Annotated[int, typer.Option(help="Of weights, order, dropout and search.")] = 0,
-    out: Annotated[Path, typer.Option(help="The folder for the best run.")] = Path("carrousel-runs/tuned"),
-    force: options.Force = False,
-) -> None:
-    """Search for better parameters, and keep the best run."""
-    from carrousel.models import folder, tuning
-
-    folder.check_free(out, force)
-    estimator, table, fit = _untrained(kind, data, target, label, time, id, horizon)
-    estimator.set_params(cell=cell, max_seconds=max_seconds, seed=seed, verbose=0)
-    if kind is not Kind.generate:
-        estimator.set_params(missing=missing)
-    found = tuning.tune(
-        estimator, table, trials=trials, timeout=timeout, storage=storage, study=study, space=tuning.SPACE, **fit
-    )
-    found.best.save(out, overwrite=force)
-    _say_trials(found.trials, found.parameters)
-    typer.echo(f"\nThe run: {out}")
-
-
-def _untrained(
-    kind: Kind, data: Path, target: str | None, label: str | None, time: str | None, id: str | None, horizon: int
-) -> "tuple[Estimator, Any, dict[str, Any]]":
-    """The estimator, what it is fitted on, and the options of its `fit`."""
-    from carrousel.models import Classifier, Forecaster, Generator
-
-    if kind is Kind.generate:
-        return Generator(), data, {}
-    if kind is Kind.classify:
-        return Classifier(), data, {"label": label, "time": time, "id": id}
-    from carrousel.data.files import read_table
-
-    targets = None if target is None else tuple(target.split(","))
-    return Forecaster(horizon), read_table(data), {"target": targets, "time": time, "id": id}
-
-
-def _say_trials(trials: list[dict[str, Any]], best: Any) -> None:
-    """Print the trials, the best first."""
-    columns = ("trial", "validation", "seconds", *best)
-    done = sorted(trials, key=lambda row: float("inf") if row["validation"] is None else row["validation"])
-    print_table(table_of(columns, ([_short(row.get(name)) for name in columns] for row in done)))
 
 
 def _csv(result: Any) -> str:

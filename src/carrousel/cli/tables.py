@@ -1,12 +1,13 @@
 """Tables on the terminal and in files."""
 
 from collections.abc import Container, Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-__all__ = ["print_table", "table_of"]
+__all__ = ["print_table", "short", "table_of"]
 
 
 def table_of(columns: Sequence[str], lines: Iterable[Sequence[str]], text: Container[str] = ("",)) -> Table:
@@ -28,6 +29,11 @@ def table_of(columns: Sequence[str], lines: Iterable[Sequence[str]], text: Conta
 def print_table(table: Table) -> None:
     """Print a table; in a file no line is cut or wrapped, whatever its length."""
     _console(table).print(table, markup=False, highlight=False)
+
+
+def short(value: Any) -> str:
+    """Return a value as it stands in a table."""
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _console(table: Table) -> Console:

@@ -1,17 +1,19 @@
 """What the user's data came in, so that forecasts go back in the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from carrousel.data.files import read_table
-from carrousel.data.roles import ALL, Roles
-from carrousel.errors import DataError, MissingExtraError
+from carrousel.data.roles import ALL, TIME_NAMES, Roles, repeated
+from carrousel.errors import DataError, MissingExtraError, OptionError
 
-__all__ = ["Container", "csv_of", "open_container"]
+__all__ = ["Container", "csv_of", "eager", "open_container", "with_target"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Container:
         name: what messages call it.
         columns: how many the array had, 0 if it had one axis.
         backend: the library of frames that forecasts are made with, "pandas" or "polars".
+        target: the name of a series.
     """
 
     frame: Any
@@ -31,6 +34,7 @@ class Container:
     name: str = "data"
     columns: int = 0
     backend: str = "pandas"
+    target: str | None = None
 
     def without_frame(self) -> "Container":
         """Return what is kept when the table was read."""
@@ -39,8 +43,10 @@ class Container:
 
     def roles(self, asked: Roles) -> Roles:
         """Return the roles that the user's are where there are no names."""
-        if asked.target or self.kind == "frame":
+        if asked.target or (self.kind == "frame" and not self.target):
             return asked
+        if self.kind == "frame":
+            return replace(asked, target=(str(self.target),))
         if self.kind == "indexed" and self.columns != 1:
             return replace(asked, time=asked.time or self.frame.columns[0])
         return replace(
@@ -66,25 +72,91 @@ def open_container(data: Any) -> Container:
         DataError: it is none of these.
         MissingExtraError: narwhals is not installed.
     """
+    nw = _narwhals()
+    if isinstance(data, str | Path):
+        return Container(nw.from_native(read_table(data), eager_only=True), name=Path(data).name)
+    if _is_array(data):
+        return _of_array(data)
+    native = eager(data, "data")
+    return _of_series(native) if isinstance(native, nw.Series) else _of_frame(native)
+
+
+def eager(data: Any, name: str) -> Any:
+    """Return a frame or series of any library as one of narwhals; a lazy one is computed.
+
+    Args:
+        data: the frame.
+        name: what messages call it.
+
+    Raises:
+        DataError: it is none, or a column is there twice.
+        MissingExtraError: narwhals is not installed.
+    """
+    nw = _narwhals()
     try:
-        import narwhals as nw
+        found: Any = nw.from_native(data, allow_series=True)
+    except TypeError as error:
+        raise DataError(
+            f"{name} - it is a {type(data).__name__}, expected a frame of pandas or polars, a series, an array or a "
+            "path - convert it"
+        ) from error
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(
+            f"{name} - column {repeated(list(data.columns))!r} is there twice - rename one of them"
+        ) from error
+    return found.collect() if isinstance(found, nw.LazyFrame) else found
+
+
+def with_target(data: Any, y: Any, target: str | Sequence[str] | None) -> tuple[Any, Any]:
+    """Put a target that is beside the data into it, as a column.
+
+    Args:
+        data: as `open_container` takes it.
+        y: the target, a value for each row; None if it is in the data.
+        target: the column's name; that of y, or "y", if None.
+
+    Returns:
+        The data, and the target's name.
+
+    Raises:
+        DataError: they do not fit together.
+        OptionError: several names for one column.
+    """
+    if y is None:
+        return data, target
+    names = [target] if isinstance(target, str) else list(target or ())
+    if len(names) > 1:
+        raise OptionError(f"target - {', '.join(names)}: y is one column - name one, or put them all into data")
+    values = _plain(y)
+    if _is_array(data) or not hasattr(data, "columns"):
+        if not np.array_equal(_plain(data).reshape(len(data), -1), values.reshape(len(values), -1)):
+            raise DataError(
+                "y - the data beside it is an array or a series, whose values have no names - give a frame, or fit(y)"
+            )
+        return data, target
+    frame = eager(data, "data")
+    if values.shape != (len(frame),):
+        raise DataError(f"y - its shape is {values.shape}, expected ({len(frame)},), a value for each row of data")
+    if hasattr(y, "iloc") and hasattr(data, "iloc") and not y.index.equals(data.index):
+        raise DataError("y - its index is not that of data - give both the same, or a y without one: y.to_numpy()")
+    name = names[0] if names else str(getattr(y, "name", None) or "y")
+    if name in frame.columns:
+        there = frame[name].to_numpy()
+        if not np.array_equal(there, values, equal_nan=there.dtype.kind == values.dtype.kind == "f"):
+            raise DataError(f"y - data has a column '{name}' with other values - leave it out, or give y another name")
+        return data, name
+    column = _narwhals().new_series(name, values, backend=frame.implementation)
+    return frame.with_columns(column).to_native(), name
+
+
+def _narwhals() -> Any:
+    try:
+        import narwhals
     except ImportError as error:
         raise MissingExtraError(
             'data - narwhals is not installed, tables are read with it - pip install "carrousel[fit]"'
         ) from error
-    if isinstance(data, str | Path):
-        return Container(nw.from_native(read_table(data), eager_only=True), name=Path(data).name)
-    named = hasattr(data, "columns") or hasattr(data, "name")
-    if isinstance(data, np.ndarray | list | tuple) or (hasattr(data, "__array__") and not named):
-        return _of_array(data)
-    try:
-        native = nw.from_native(data, eager_only=True, allow_series=True)
-    except TypeError as error:
-        raise DataError(
-            f"data - it is a {type(data).__name__}, expected a frame of pandas or polars, a series, an array or a path "
-            "- convert it"
-        ) from error
-    return _of_series(native) if isinstance(native, nw.Series) else _of_frame(native)
+    return narwhals
 
 
 def csv_of(frame: Any) -> str:
@@ -96,9 +168,24 @@ def csv_of(frame: Any) -> str:
     return str((table if dated is None else dated).write_csv())
 
 
+def _is_array(data: Any) -> bool:
+    if isinstance(data, np.ndarray | list | tuple | torch.Tensor):
+        return True
+    return hasattr(data, "__array__") and not (hasattr(data, "columns") or hasattr(data, "name"))
+
+
+def _plain(data: Any) -> NDArray[Any]:
+    return np.asarray(data.detach().cpu() if isinstance(data, torch.Tensor) else data)
+
+
 def _of_array(data: Any) -> Container:
     try:
-        values = np.asarray(data).astype(np.float64)
+        found = _plain(data)
+        if np.iscomplexobj(found):
+            raise DataError("data - its numbers are complex - give real and imaginary part as two columns")
+        values = found.astype(np.float64)
+    except DataError:
+        raise
     except (TypeError, ValueError) as error:
         raise DataError("data - it is no array of numbers - give one of shape (time,) or (time, target)") from error
     if values.ndim not in (1, 2):
@@ -114,14 +201,40 @@ def _of_series(series: Any) -> Container:
     if not series.name:
         frame = series.alias("y").to_frame()
     dated = _with_index_as_column(frame)
-    return Container(frame, "series", "the series") if dated is None else Container(dated, "indexed", "the series", 1)
+    if dated is not None:
+        return Container(dated, "indexed", "the series", 1)
+    whole = _with_levels(frame)
+    return Container(whole, "series" if whole is frame else "frame", "the series", target=name)
 
 
 def _of_frame(frame: Any) -> Container:
     if any(not isinstance(name, str) for name in frame.columns):
         raise DataError(f"data - columns are {list(frame.columns)[:4]}, expected names - rename them to texts")
     dated = _with_index_as_column(frame)
-    return Container(frame) if dated is None else Container(dated, "indexed")
+    return Container(_with_levels(frame)) if dated is None else Container(dated, "indexed")
+
+
+def _with_levels(frame: Any) -> Any:
+    """A pandas frame whose index says something, as an id and a time do, with its levels as columns."""
+    native: Any = frame.to_native()
+    index: Any = getattr(native, "index", None)
+    levels = list(getattr(index, "names", ()))
+    if len(levels) < 2 and (index is None or _counts_rows(index)):
+        return frame
+    if len(levels) > 1 and not all(isinstance(name, str) for name in levels):
+        raise DataError(
+            f"data - its index has {len(levels)} levels, called {levels}, expected names - name them, as with "
+            "data.rename_axis(['id', 'time'])"
+        )
+    if both := [name for name in levels if name in native.columns]:
+        raise DataError(f"data - '{both[0]}' is a column and a level of its index - leave one out")
+    return eager(native.reset_index(), "data")
+
+
+def _counts_rows(index: Any) -> bool:
+    """Whether an index of one level is nothing but numbers of rows."""
+    is_time = str(index.name).lower() in TIME_NAMES
+    return index.dtype.kind in "iu" and not is_time and (index.name is None or index.is_unique)
 
 
 def _with_index_as_column(frame: Any) -> Any:
@@ -134,5 +247,5 @@ def _with_index_as_column(frame: Any) -> Any:
 
     if type(index).__name__ == "PeriodIndex":
         native = native.set_axis(index.to_timestamp())
-    name = index.name if index.name and index.name not in native.columns else "time"
+    name = next(each for each in (index.name, "time", "index") if each and each not in native.columns)
     return nw.from_native(native.rename_axis(name).reset_index(), eager_only=True)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carrousel.data.clock import parse_times
+from carrousel.data.container import eager
 from carrousel.data.numbers import to_numbers
 from carrousel.data.ragged import Ragged, ragged
-from carrousel.errors import DataError, DataWarning, MissingExtraError, OptionError, did_you_mean
+from carrousel.data.roles import repeated, row_numbers
+from carrousel.errors import DataError, DataWarning, OptionError, did_you_mean
 
 __all__ = ["Columns", "Labelled", "is_table", "read"]
 
@@ -125,18 +127,7 @@ def read(
 
 
 def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
-    try:
-        import narwhals as nw
-    except ImportError as error:
-        raise MissingExtraError(
-            'read - narwhals is not installed, frames are read with it - pip install "carrousel[fit]"'
-        ) from error
-    try:
-        frame: Any = nw.from_native(native)
-    except nw.exceptions.DuplicateError as error:
-        name = _repeated(list(native.columns))
-        raise DataError(f"table - column {name!r} is there twice - rename one of them") from error
-    frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    frame = eager(native, "table")
     if not len(frame):
         raise DataError("table - has 0 data rows - give at least one row of each class")
     if asked.time and not asked.id:
@@ -170,10 +161,6 @@ def _find(frame: Any, asked: Columns, labelled: bool) -> Columns:
     return Columns(label, identity, time, channels, asked.interleaved)
 
 
-def _repeated(names: Sequence[str]) -> str:
-    return next(name for k, name in enumerate(names) if name in names[:k])
-
-
 def _check_there(name: str, names: Sequence[str]) -> None:
     if name not in names:
         shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
@@ -185,7 +172,7 @@ def _check_there(name: str, names: Sequence[str]) -> None:
 def _check_roles(asked: Columns) -> None:
     given = [name for name in (asked.label, asked.id, asked.time) if name is not None]
     if len(set(given)) < len(given):
-        raise OptionError(f"columns - {_repeated(given)!r} has two roles of label, id and time - name three columns")
+        raise OptionError(f"columns - {repeated(given)!r} has two roles of label, id and time - name three columns")
 
 
 def _known(role: str, known: Iterable[str], names: Sequence[str], needed: bool) -> str | None:
@@ -200,10 +187,8 @@ def _known(role: str, known: Iterable[str], names: Sequence[str], needed: bool) 
 
 
 def _numeric(frame: Any, taken: set[str | None]) -> tuple[str, ...]:
-    """The columns that are left; row names without a name of their own (R's and pandas') are none."""
-    unnamed = [
-        name for name in frame.columns[:1] if name in ("", "Unnamed: 0") and frame[name].n_unique() == len(frame)
-    ]
+    """The columns that are left, but numbers of rows."""
+    unnamed = row_numbers(frame)
     channels = tuple(name for name in frame.columns if name not in taken and name not in unnamed)
     if not channels:
         raise DataError("table - no column is left for the numbers of the sequences - give at least one more column")

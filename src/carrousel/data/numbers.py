@@ -13,7 +13,7 @@ __all__ = ["check_finite", "is_missing_text", "is_number_like", "to_numbers"]
 
 _MARKS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", "?", ".", "missing"})
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 def is_missing_text(text: object) -> bool:
@@ -102,18 +102,20 @@ def _with_points(values: list[Any], name: str) -> list[Any]:
     numbers = [text for text in texts if _DECIMAL_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text)]
     if not numbers:
         return values
-    if len(numbers) < len([text for text in texts if "." in text or "," in text]) or all(
-        _THOUSANDS.fullmatch(text) for text in numbers
-    ):
-        raise DataError(
-            f"column '{name}' - '{numbers[0]}' may be a decimal comma or thousands - write numbers with a point and "
-            "without separators of thousands"
+    sure = next((text for text in numbers if "." in text), None)
+    others = len(numbers) < len([text for text in texts if "." in text or "," in text])
+    if sure or others or all(_THOUSANDS.fullmatch(text) for text in numbers):
+        what = (
+            f"'{sure}' has separators of thousands" if sure else f"'{numbers[0]}' may be a decimal comma or thousands"
         )
+        raise DataError(f"column '{name}' - {what} - write numbers with a point and without separators of thousands")
     warnings.warn(f"column '{name}': '{numbers[0]}' is read with a decimal comma", DataWarning, stacklevel=2)
     return [value.replace(",", ".") if isinstance(value, str) else value for value in values]
 
 
 def _is_number(text: str) -> bool:
+    if _THOUSANDS.fullmatch(text.strip()):
+        return True
     try:
         float(text.replace(",", "."))
     except ValueError:

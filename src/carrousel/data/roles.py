@@ -8,12 +8,13 @@ from typing import Any
 from carrousel.data.numbers import is_number_like
 from carrousel.errors import DataError, OptionError, did_you_mean
 
-__all__ = ["ALL", "Roles", "check_columns", "find_roles", "names_of"]
+__all__ = ["ALL", "TIME_NAMES", "Roles", "check_columns", "find_roles", "names_of", "repeated", "row_numbers"]
 
 #: As target: every numeric column, as in a wide frame.
 ALL = "all"
 
-_TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds", "year", "month", "day", "hour", "step", "t")
+#: What columns of times are called.
+TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds", "year", "month", "day", "hour", "step", "t")
 _ID_NAMES = ("id", "unique_id", "series", "series_id", "item_id", "item", "name", "key", "symbol", "station")
 
 
@@ -66,13 +67,14 @@ def find_roles(frame: Any, asked: Roles, is_known: bool = False) -> Roles:
     roles = replace(asked, time=time, id=asked.id or _find_id(frame, {*named, time}))
     if asked.target and asked.target != (ALL,):
         return roles
-    taken = {roles.time, roles.id, *roles.inputs}
-    numeric = [name for name in columns if name not in taken and is_number_like(frame[name])]
+    free = [name for name in columns if name not in {roles.time, roles.id, *roles.inputs, *row_numbers(frame)}]
+    numeric = [name for name in free if is_number_like(frame[name])]
     if asked.target == (ALL,):
-        return replace(roles, target=tuple(_some(numeric)))
+        return replace(roles, target=tuple(_some(numeric, frame, free)))
+    numeric = [name for name in numeric if _has_values(frame[name])] or numeric
     if len(numeric) > 1:
         raise DataError(f"target - several columns could be it - choose --target (target=) among: {', '.join(numeric)}")
-    return replace(roles, target=tuple(_some(numeric)))
+    return replace(roles, target=tuple(_some(numeric, frame, free)))
 
 
 def check_columns(there: Sequence[str], roles: Roles) -> None:
@@ -90,6 +92,11 @@ def check_columns(there: Sequence[str], roles: Roles) -> None:
         )
 
 
+def repeated(names: Sequence[str]) -> str:
+    """Return the first name that is there a second time."""
+    return next(name for k, name in enumerate(names) if name in names[:k])
+
+
 def names_of(role: str, names: Sequence[str] | str) -> tuple[str, ...]:
     """Return one name or several as several.
 
@@ -103,10 +110,23 @@ def names_of(role: str, names: Sequence[str] | str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _some(numeric: list[str]) -> list[str]:
+def row_numbers(frame: Any) -> list[str]:
+    """Return the column, if there is one, of row names without a name of its own, as R and pandas write it."""
+    return [name for name in frame.columns[:1] if name in ("", "Unnamed: 0") and frame[name].n_unique() == len(frame)]
+
+
+def _some(numeric: list[str], frame: Any, free: list[str]) -> list[str]:
     if not numeric:
-        raise DataError("target - no column of numbers is left for it - name one with --target (target=)")
+        shown = [f"'{name}' has '{value}'" for name in free[:5] for value in frame[name].drop_nulls().head(1).to_list()]
+        raise DataError(
+            "target - no column of numbers is left for it - name one with --target (target=)"
+            f"{'; ' if shown else ''}{', '.join(shown)}"
+        )
     return numeric
+
+
+def _has_values(column: Any) -> bool:
+    return not (column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()).all()
 
 
 def _check_there(name: str, columns: Sequence[str]) -> None:
@@ -135,10 +155,10 @@ def _find_time(frame: Any, named: set[Any]) -> str | None:
     if not dates:
         dates = [name for name in free if _looks_like_dates(frame[name])]
     if len(dates) > 1:
-        dates = [name for name in dates if name.lower() in _TIME_NAMES] or dates
+        dates = [name for name in dates if name.lower() in TIME_NAMES] or dates
     if dates:
         return str(dates[0])
-    known = [name for name in free if name.lower() in _TIME_NAMES and _is_whole(frame[name])]
+    known = [name for name in free if name.lower() in TIME_NAMES and _is_whole(frame[name])]
     return str(known[0]) if known else None
 
 

@@ -14,7 +14,7 @@ from carrousel.data.container import Container, open_container
 from carrousel.data.frequency import Frequency, infer, parse
 from carrousel.data.missing import check_way
 from carrousel.data.numbers import check_finite, to_numbers
-from carrousel.data.roles import Roles, find_roles
+from carrousel.data.roles import Roles, check_columns, find_roles
 from carrousel.errors import DataError, DataWarning
 
 __all__ = ["Panel", "Reading", "parse_frequency", "read_panel"]
@@ -122,6 +122,8 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Pan
         return _panel_of_array(container, reading)
     asked = container.roles(reading.roles)
     is_known = reading.categories is not None
+    if is_known and needs_target:
+        check_columns(frame.columns, asked)
     roles = find_roles(frame, asked, is_known) if needs_target else _roles_of_future(frame, asked)
     times = parse_times(frame[roles.time], roles.time, reading.time_format) if roles.time else _counted(len(frame))
     codes, ids = _codes(frame, roles.id)

@@ -134,6 +134,12 @@ class Windows:
             counts,
         )
 
+    def before(self, rows: Tensor, steps: int) -> Tensor:
+        """Return the values before some windows' asked steps, also those before the known ones, (row, step)."""
+        number, which = rows // self.targets, rows % self.targets
+        back = torch.as_tensor(self.origins)[number][:, None] + torch.arange(-steps, 0)
+        return self.rows.target[back, which[:, None]]
+
     def _level(self, known: Tensor) -> Tensor:
         if self.subtracted == "last":
             return known[:, -1]

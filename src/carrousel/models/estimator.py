@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from torch import Tensor, nn
 
 from carrousel.cell import Cell
-from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError
+from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError, OptionTypeError
 from carrousel.learn.history import History
 from carrousel.learn.settings import Training
 from carrousel.models import folder as runs
@@ -21,7 +22,20 @@ except ImportError as error:
         'carrousel - scikit-learn is not installed, the estimators need it - pip install "carrousel[fit]"'
     ) from error
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "number"]
+
+#: Seeds are those of numpy and scikit-learn: multiplied by the numbers of epochs they are still torch's.
+_SEEDS = 2**32
+
+
+def number(where: str, name: str, value: object) -> None:
+    """Check that an option is a number.
+
+    Raises:
+        OptionTypeError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise OptionTypeError(f"{where} - {name} is {value!r}, expected a number - give one")
 
 
 class _EstimatorNotFittedError(NotFittedError, SklearnsNotFittedError):
@@ -62,12 +76,22 @@ class Estimator(BaseEstimator):
 
     def _training(self) -> Training:
         """How the network is trained."""
+        where = type(self).__name__
+        if not isinstance(self.cell, str | Cell):
+            raise OptionTypeError(f"{where} - cell is {self.cell!r}, expected a name, a Cell or 'file.py:name'")
+        seed = self.seed
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise OptionTypeError(f"{where} - seed is {seed!r}, expected a whole number - give one from 0")
+        if not 0 <= seed < _SEEDS:
+            raise OptionError(f"{where} - seed is {seed}, expected 0 to {_SEEDS - 1} - give another")
+        number(where, "lr", self.lr)
+        if self.max_seconds is not None:
+            number(where, "max_seconds", self.max_seconds)
         names = ("lr", "epochs", "patience", "max_seconds", "device", "seed", "threads", "verbose")
         batch = self.batch_size
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise OptionError(f"{type(self).__name__} - batch_size is {batch!r}, expected a whole number from 1")
-        where = ("devices", "num_nodes", "tensorboard")
-        return Training(**{name: getattr(self, name) for name in (*names, *where)})
+            raise OptionError(f"{where} - batch_size is {batch!r}, expected a whole number from 1")
+        return Training(**{name: getattr(self, name) for name in (*names, "devices", "num_nodes", "tensorboard")})
 
     @property
     def _batch_of_all(self) -> int:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from carrousel.report.figures import COLOURS, GREY, INK, canvas, legend, picture
+from carrousel.report.figures import COLOURS, GREY, INK, Axes, Figure, canvas, legend, picture
 from carrousel.report.learning import Learned, learning_curve, page_of
 from carrousel.report.page import Card, Page, Picture, Section
 
-__all__ = ["Drawn", "forecasting_page", "result_lines"]
+__all__ = ["Drawn", "forecasting_page", "result_lines", "windows_figure"]
 
 Array = NDArray[np.float64]
 
@@ -144,8 +144,24 @@ def _table(metrics: Mapping[str, Any]) -> Card:
     )
 
 
+def windows_figure(drawn: Sequence[Drawn]) -> Figure:
+    """Return a figure with one forecast below the other."""
+    drawing, panels = canvas([2.4] * len(drawn))
+    for axes, each in zip(panels, drawn, strict=True):
+        _draw(axes, each)
+        axes.set_title(each.title, loc="left", color=INK, fontsize=9.5, parse_math=False)
+    legend(panels[0], columns=4)
+    return drawing
+
+
 def _window(drawn: Drawn) -> Picture:
     drawing, (axes,) = canvas([2.9])
+    _draw(axes, drawn)
+    legend(axes, columns=4)
+    return picture(drawing, drawn.title, "Thin: the values. The band is to hold so many of them at every step.")
+
+
+def _draw(axes: Axes, drawn: Drawn) -> None:
     axes.plot(drawn.known_times, drawn.known, color=INK, lw=1.4)
     axes.fill_between(
         drawn.times, drawn.low, drawn.high, color=COLOURS[0], alpha=0.2, lw=0, label=f"{drawn.level:g} % band"
@@ -161,8 +177,6 @@ def _window(drawn: Drawn) -> Picture:
         locator = AutoDateLocator(minticks=3, maxticks=7)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    legend(axes, columns=4)
-    return picture(drawing, drawn.title, "Thin: the values. The band is to hold so many of them at every step.")
 
 
 def _by_step(metrics: Mapping[str, Any]) -> Picture:

@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from carrousel.data.series import Panel
 from carrousel.data.windows import Windows
 from carrousel.models.forecasting.baselines import Linear, last_value, seasonal_naive
 from carrousel.models.forecasting.net import ForecastNet
+from carrousel.models.forecasting.output import as_rows, as_table
 from carrousel.models.forecasting.quantiles import corrected, coverage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["LAST", "LINEAR", "SEASONAL", "Measured", "Row", "compare", "joined", "quantiles_of"]
 
@@ -49,11 +54,13 @@ class Row:
     coverage: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Measured:
     """Forecasts of windows and what came.
 
     Attributes:
+        panel: the series that were forecast.
+        levels: of the intervals, rising, in percent.
         part: what was measured on: "test", "validation" or "windows".
         rows: the model first, then the baselines.
         by_step: name -> mean absolute error of scaled values at each step of the horizon.
@@ -62,8 +69,18 @@ class Measured:
         baselines: name -> (window, horizon), in the units of the target.
         asked, counts: (window, horizon), what came, and 1 where it is known.
         naive: the baseline that skill is measured by.
+
+    Example:
+        >>> from carrousel import Forecaster
+        >>> wave = np.sin(np.arange(300) / 4) + np.arange(300) / 100
+        >>> small = Forecaster(horizon=2, context=8, hidden_size=4, epochs=1, verbose=0, season=25)
+        >>> measured = small.fit(wave).backtest(windows=3)
+        >>> measured.windows, len(measured.frame), list(measured.table.columns)[:4]
+        (3, 6, ['model', 'mae', 'rmse', 'mase'])
     """
 
+    panel: Panel
+    levels: tuple[float, ...]
     part: str
     rows: tuple[Row, ...]
     by_step: Mapping[str, list[float]]
@@ -75,6 +92,32 @@ class Measured:
     asked: Array
     counts: Array
     naive: str
+
+    def __repr__(self) -> str:
+        model = self.rows[0]
+        skill = f"skill {model.skill:.1%} over '{self.naive}'"
+        return f"Measured({self.windows:,} forecasts of {self.part}; {model.name}: MAE {model.mae:.4g}, {skill})"
+
+    @property
+    def table(self) -> Any:
+        """How good each kind of forecast is, as a frame of the user's library: a row for each, the model first."""
+        return as_table(self)
+
+    @property
+    def frame(self) -> Any:
+        """All forecasts, as a frame: a row for each window and step, with what came and what the baselines say."""
+        return as_rows(self)
+
+    def plot(self) -> "Figure":
+        """Return a figure of some of the forecasts, the last ones, with their bands and what came.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from carrousel.models.forecasting.page import held_out
+        from carrousel.report.forecasting import windows_figure
+
+        return windows_figure(held_out(self))
 
     @property
     def windows(self) -> int:
@@ -139,10 +182,12 @@ def compare(
     name: str,
     part: str,
     net: ForecastNet,
+    panel: Panel,
     windows: Windows,
     margin: Array,
     linear: Linear | None,
     season: int,
+    usual: int,
     centre: Array,
     width: Array,
     naive_errors: Array,
@@ -154,10 +199,12 @@ def compare(
         name: of the model.
         part: what the windows are of.
         net: the network.
-        windows: of prepared rows.
+        panel: the series.
+        windows: of their prepared rows.
         margin: what widens the intervals, (level, horizon).
         linear: the linear baseline.
-        season: steps, 1 for none.
+        season: steps, 1 for none that was found.
+        usual: steps that the seasonal naive forecast then repeats, 1 for none; skill is then measured by the last value.
         centre, width: (series, target), the scales, to give errors in the units of the target.
         naive_errors: (series, target), the error that MASE divides by, of scaled values.
         levels: of the intervals, rising.
@@ -166,9 +213,9 @@ def compare(
     said = corrected(said, margin)
     which = np.tile(np.arange(windows.targets), len(windows.origins))
     series = np.repeat(windows.series, windows.targets)
-    simple = _baselines(windows, linear, season)
+    simple = _baselines(windows, linear, season if season > 1 else usual)
     middle = said.shape[-1] // 2
-    naive = SEASONAL if SEASONAL in simple else LAST
+    naive = SEASONAL if season > 1 and SEASONAL in simple else LAST
     points = {name: said[..., middle], **simple}
     wide = width[series, which][:, None]
     divisor = naive_errors[series, which][:, None]
@@ -192,7 +239,11 @@ def compare(
     )
     by_step = {each: _by_step(np.abs(point - asked), counts) for each, point in points.items()}
     zero = (level * width[series, which] + centre[series, which])[:, None]
+    # the values themselves: those of the windows went through single precision
+    came = panel.target[windows.origins[:, None] + np.arange(windows.horizon)].swapaxes(1, 2)
     return Measured(
+        panel,
+        levels,
         part,
         rows,
         by_step,
@@ -201,7 +252,7 @@ def compare(
         which,
         zero[..., None] + said * wide[..., None],
         {each: zero + point * wide for each, point in simple.items()},
-        np.where(counts > 0, zero + asked * wide, np.nan),
+        came.reshape(counts.shape),
         counts,
         naive,
     )
@@ -209,38 +260,43 @@ def compare(
 
 def joined(found: list[Measured]) -> Measured:
     """Put measurements of as many windows each together: means of the errors, all windows."""
-    names = [row.name for row in found[0].rows]
+    # a season that not every model found is no baseline of all
+    names = [row.name for row in found[0].rows if all(row.name in each.by_step for each in found)]
     weights = np.array([float(each.counts.sum()) for each in found])
 
     def mean(values: list[float]) -> float:
         return float(np.average(values, weights=weights))
 
     rows = []
-    for k, name in enumerate(names):
-        same = [each.rows[k] for each in found]
+    for name in names:
+        same = [next(row for row in each.rows if row.name == name) for each in found]
         numbers = {field: mean([getattr(row, field) for row in same]) for field in _NUMBERS}
         numbers["rmse"] = float(np.sqrt(mean([row.rmse**2 for row in same])))
         inside = {level: mean([row.coverage[level] for row in same]) for level in same[0].coverage}
         rows.append(Row(name, **numbers, coverage=inside))
-    naive = next(row for row in rows if row.name == found[0].naive).scaled_mae
-    rows = [replace(row, skill=1 - row.scaled_mae / naive if naive > 0 else 0.0) for row in rows]
+    naive = SEASONAL if all(each.naive == SEASONAL for each in found) else LAST
+    error = next(row for row in rows if row.name == naive).scaled_mae
+    rows = [replace(row, skill=1 - row.scaled_mae / error if error > 0 else 0.0) for row in rows]
     by_step = {name: np.average([each.by_step[name] for each in found], 0, weights).tolist() for name in names}
     arrays = {
         name: np.concatenate([getattr(each, name) for each in found])
         for name in ("origins", "series", "which", "quantiles", "asked", "counts")
     }
-    baselines = {name: np.concatenate([each.baselines[name] for each in found]) for name in found[0].baselines}
-    return replace(found[0], rows=tuple(rows), by_step=by_step, baselines=baselines, **arrays)
+    baselines = {name: np.concatenate([each.baselines[name] for each in found]) for name in names[1:]}
+    return replace(found[0], rows=tuple(rows), by_step=by_step, baselines=baselines, naive=naive, **arrays)
 
 
 def _baselines(windows: Windows, linear: Linear | None, season: int) -> dict[str, Array]:
-    """The forecasts of the baselines, relative to the level."""
+    """The forecasts of the baselines, relative to the level; the seasonal one where all windows reach so far back."""
+    has_season = 1 < season <= (windows.origins - windows.rows.first[windows.series]).min()
     found: dict[str, list[torch.Tensor]] = {LAST: [], SEASONAL: [], LINEAR: []}
     for rows in torch.arange(len(windows)).split(_BLOCK):
-        known = windows.batch(rows).known
+        batch = windows.batch(rows)
+        known = batch.known
         found[LAST].append(last_value(known, windows.horizon))
-        if 1 < season <= windows.context:
-            found[SEASONAL].append(seasonal_naive(known, windows.horizon, season))
+        if has_season:
+            back = windows.before(rows, season) - batch.level[:, None]
+            found[SEASONAL].append(seasonal_naive(back, windows.horizon, season))
         if linear is not None:
             found[LINEAR].append(linear(known))
     return {name: torch.cat(parts).numpy().astype(np.float64) for name, parts in found.items() if parts}

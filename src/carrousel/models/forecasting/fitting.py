@@ -1,5 +1,6 @@
 """From series to a fitted forecaster: split, prepared, begun at the linear forecast, trained, corrected, measured."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from torch import Tensor
 from carrousel import cells
 from carrousel.data.series import Panel
 from carrousel.data.windows import Batch, Rows, Windows, origins
+from carrousel.errors import DataWarning
 from carrousel.learn import History, InOrder, Shuffled, Training, fit
-from carrousel.models.forecasting.backtest import Measured, compare, quantiles_of
+from carrousel.models.forecasting.backtest import SEASONAL, Measured, compare, quantiles_of
 from carrousel.models.forecasting.baselines import Linear, fit_linear
 from carrousel.models.forecasting.net import ForecastNet
 from carrousel.models.forecasting.plan import Plan, Wishes, make_plan, workable
@@ -32,6 +34,9 @@ Integers = NDArray[np.int64]
 #: Windows of an epoch, at most, and steps of the optimizer, at least; windows of validation, at most; origins that are
 #: measured, and numbers in their forecasts.
 _EPOCH, _STEPS, _VALIDATION, _ORIGINS, _NUMBERS = 65_536, 40, 8_192, 20_000, 40_000_000
+
+#: The batch size that nobody asked for.
+_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,9 @@ def fit_panel(
     judged = linked(begin, *rows_of_part, min(_ORIGINS, max(200, _NUMBERS // numbers)))
     _, width = preparation.scale_of(panel)
     name, centre = model_name(forecaster.cell), preparation.target.centre
-    measured = compare(name, part, net, judged, margin, linear, plan.season, centre, width, naive_errors, levels)
-    understood = _understood(panel, plan, parts)
+    seasons = plan.season, plan.usual
+    measured = compare(name, part, net, panel, judged, margin, linear, *seasons, centre, width, naive_errors, levels)
+    understood = _understood(panel, plan, parts, measured)
     return Fitted(panel, net, history, plan, preparation, margin, linear, naive_errors, measured, understood)
 
 
@@ -189,10 +195,12 @@ def measure(forecaster: "Forecaster", panel: Panel, windows_at: tuple[Integers, 
         model_name(forecaster.cell),
         part,
         net,
+        panel,
         windows,
         forecaster.margin_,
         forecaster.linear_,
         plan.season,
+        plan.usual,
         scale.centre,
         width,
         errors,
@@ -245,6 +253,12 @@ def _losses(net: ForecastNet, batch: Batch) -> Tensor:
 
 def _batch_size(asked: int, learned: Windows) -> int:
     """Smaller where a short series makes few windows."""
+    if asked > len(learned) and asked != _BATCH:
+        warnings.warn(
+            f"batch_size - {asked}, there are {len(learned)} windows to learn from: batches are smaller",
+            DataWarning,
+            stacklevel=4,
+        )
     return min(asked, max(16, len(learned) // 20))
 
 
@@ -258,7 +272,7 @@ def _naive_errors(rows: Rows, train_end: Integers, panel: Panel, season: int) ->
     return np.where(errors > 1e-9, errors, 1.0)
 
 
-def _understood(panel: Panel, plan: Plan, parts: Parts) -> tuple[str, ...]:
+def _understood(panel: Panel, plan: Plan, parts: Parts, measured: Measured) -> tuple[str, ...]:
     """What was made of the data."""
     roles, rows = panel.reading.roles, len(panel.target)
     unit, series = str(panel.frequency), len(panel.ids)
@@ -275,7 +289,9 @@ def _understood(panel: Panel, plan: Plan, parts: Parts) -> tuple[str, ...]:
     if panel.times.zone:
         first += f" ({panel.times.zone})"
     chosen = f"horizon {plan.horizon}, context {plan.context} in segments of {plan.segment}"
-    season = f"season {plan.season}" if plan.season > 1 else "no season"
+    season = f"season {plan.season}" if plan.season > 1 else "no clear season"
+    if plan.season == 1 and SEASONAL in measured.baselines:
+        season += f" ('{SEASONAL}' repeats the last {plan.usual} rows)"
     calendar = f"calendar: {', '.join(plan.cycles)}" if plan.cycles else "no calendar"
     covariates = [
         f"{name} {', '.join(getattr(roles, name))}" for name in ("past", "future", "static") if getattr(roles, name)

@@ -8,11 +8,9 @@ from typing import Any, Self
 from torch import Tensor
 
 from carrousel.cell import Cell
-from carrousel.data.missing import check_way
-from carrousel.data.roles import Roles, check_columns, names_of
-from carrousel.data.scaling import check_kind
+from carrousel.data.container import with_target
+from carrousel.data.roles import Roles, names_of
 from carrousel.data.series import Panel, Reading, parse_frequency, read_panel
-from carrousel.data.windows import check_subtracted
 from carrousel.errors import DataError, OptionError
 from carrousel.learn.settings import Training
 from carrousel.models.estimator import Estimator
@@ -20,7 +18,8 @@ from carrousel.models.forecasting import memory, saving
 from carrousel.models.forecasting.backtest import Measured
 from carrousel.models.forecasting.fitting import build, fit_panel, measure
 from carrousel.models.forecasting.net import ForecastNet
-from carrousel.models.forecasting.output import as_array, as_csv, as_frame, as_rows
+from carrousel.models.forecasting.options import check_options
+from carrousel.models.forecasting.output import as_array, as_csv, as_frame
 from carrousel.models.forecasting.plan import Wishes, check_horizon, check_steps
 from carrousel.models.forecasting.quantiles import check_levels
 from carrousel.models.forecasting.rows import ahead_of, forecast_rows, future_values
@@ -47,12 +46,13 @@ class Forecaster(Estimator):
         subtract: what is taken off a window's values and put back on its forecast: its "last" value, its "mean", or
             "none".
         segment: known steps that the layers read at once; "auto" for at least about twelve segments.
-        season: steps of a season; "auto" for what the frequency says, if the series agrees.
+        season: steps of a season; "auto" for what the frequency says, if the series agrees, else what the series shows.
         linear: whether a linear function of the known values is added to what the recurrent layers say.
         val_fraction: the part of the rows, before the test part, that the best weights and the width of the intervals
             are chosen on.
         test_fraction: the part of the rows, the last, that nothing is fitted on: `result_` is measured there.
-        lr, batch_size, epochs, patience, max_seconds, weight_decay, device, seed, threads, verbose: of training.
+        lr, epochs, patience, max_seconds, weight_decay, device, seed, threads, verbose: of training.
+        batch_size: windows of an update; a short series, of less than twenty such batches, has smaller ones.
 
     Attributes:
         result_: the model beside the baselines, measured on the test part.
@@ -159,7 +159,9 @@ class Forecaster(Estimator):
         Args:
             data: a frame of pandas or polars with a row for each time (and series), a series, an array (time,) or
                 (time, target), or a path.
-            y: nothing; scikit-learn's place for a target.
+            y: the target, where `data` does not hold it: one value for each row of a frame, whose columns are then times,
+                id and inputs. A column of its name ("y" if it has none) becomes the target, and is expected in all data
+                that follow, except beside the `y` of `score`.
             target: the column to forecast, or several; "all" for every numeric column, as in a wide frame.
             time: the column of times, found where there is no doubt.
             id: the column that says which series a row is of.
@@ -173,7 +175,9 @@ class Forecaster(Estimator):
             OptionError, OptionTypeError: a parameter can not be.
             TrainingError: nothing could be learned.
         """
-        self._check_params()
+        check_options(self)
+        self._training()
+        data, target = with_target(data, y, target)
         targets = (target,) if isinstance(target, str) else tuple(target or ())
         roles = Roles(
             targets, time, id, *(names_of(name, getattr(self, name)) for name in ("past", "future", "static"))
@@ -205,14 +209,6 @@ class Forecaster(Estimator):
 
     def _training(self) -> Training:
         return replace(super()._training(), weight_decay=self.weight_decay)
-
-    def _check_params(self) -> None:
-        check_horizon(self.horizon)
-        check_levels(self.level)
-        check_way(self.missing)
-        check_kind(self.scaler)
-        check_subtracted(self.subtract)
-        self._training()
 
     # ------------------------------------------------------------------ forecasting
 
@@ -288,13 +284,8 @@ class Forecaster(Estimator):
         return measure(self, panel, origins, "windows")
 
     def frame_of(self, measured: Measured) -> Any:
-        """Return the forecasts that `backtest` measured, as a frame: origin, time, what came and what was forecast.
-
-        Args:
-            measured: of the data of `fit`.
-        """
-        self._check_has_data("frame_of")
-        return as_rows(measured, self.panel_, check_levels(self.level))
+        """Return what `backtest` measured as a frame, its `frame`: origin, time, what came and what was forecast."""
+        return measured.frame
 
     def keep(self, name: str, frame: Any) -> None:
         """Write a frame into the run's folder too, when it is saved.
@@ -309,17 +300,25 @@ class Forecaster(Estimator):
         """Return the numbers of all windows of the data, beside the baselines.
 
         Args:
-            data: series that were not trained on.
+            data: series that were not trained on. Rows that go on where the model's end are forecast from those too, as
+                in `predict`; all steps that are measured are of the data.
         """
         self._check_fitted()
         from carrousel.models.forecasting.rolling import every_window
 
-        panel = self._whole(data)
-        return measure(self, panel, every_window(panel, self.plan_), "data").to_dict()
+        new = self._read(data)
+        panel = memory.joined(self.memory_, new, self.plan_.context)
+        return measure(self, panel, every_window(panel, self.plan_, new.lengths), "data").to_dict()
 
     def score(self, data: Any, y: Any = None) -> float:
-        """Return the skill over the naive forecast: 0 is as good as it, 1 is without error."""
-        return float(self.evaluate(data)["rows"][0]["skill"])
+        """Return the skill over the naive forecast: 0 is as good as it, 1 is without error.
+
+        Args:
+            data, y: as in `fit`.
+        """
+        self._check_fitted()
+        known = None if y is None else self.reading_.roles.target
+        return float(self.evaluate(with_target(data, y, known)[0])["rows"][0]["skill"])
 
     def _html(self, title: str) -> str:
         from carrousel.models.forecasting.page import html
@@ -339,19 +338,18 @@ class Forecaster(Estimator):
 
     def _read(self, data: Any) -> Panel:
         """Read data with the columns of `fit`."""
-        if hasattr(data, "columns"):
-            check_columns(list(data.columns), self.reading_.roles)
-        return read_panel(data, self.reading_)
-
-    def _continued(self, data: Any) -> Panel:
-        if data is None:
-            return memory.checked(self.memory_, self.plan_.context)
-        new = self._read(data)
+        new = read_panel(data, self.reading_)
         if new.target.shape[1] != len(self.reading_.roles.target):
             raise DataError(
                 f"data - the model was fitted on {len(self.reading_.roles.target)} targets; the data has "
                 f"{new.target.shape[1]} - give as many"
             )
+        return new
+
+    def _continued(self, data: Any) -> Panel:
+        if data is None:
+            return memory.checked(self.memory_, self.plan_.context)
+        new = self._read(data)
         return memory.continued(self.memory_, new, self.plan_.context)
 
     def _whole(self, data: Any) -> Panel:

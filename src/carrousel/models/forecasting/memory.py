@@ -13,7 +13,7 @@ from carrousel.data.missing import fill
 from carrousel.data.series import Panel, Reading
 from carrousel.errors import DataError
 
-__all__ = ["checked", "continued", "from_dict", "remember", "replaced", "to_dict"]
+__all__ = ["checked", "continued", "from_dict", "joined", "remember", "replaced", "to_dict"]
 
 
 def remember(panel: Panel, context: int) -> Panel:
@@ -29,6 +29,15 @@ def remember(panel: Panel, context: int) -> Panel:
 
 
 def continued(memory: Panel, new: Panel, context: int) -> Panel:
+    """Put new rows after the rows that are remembered, as `joined` does, for a forecast.
+
+    Raises:
+        DataError: rows are missing in between, or there are too few.
+    """
+    return checked(joined(memory, new, context), context)
+
+
+def joined(memory: Panel, new: Panel, context: int) -> Panel:
     """Put new rows after the rows that are remembered.
 
     Rows that go on where a series ended are put after it, or over it where they overlap. Rows that end before it are a
@@ -40,15 +49,15 @@ def continued(memory: Panel, new: Panel, context: int) -> Panel:
         context: rows that a forecast needs.
 
     Raises:
-        DataError: rows are missing in between, or there are too few.
+        DataError: rows are missing in between.
     """
     place = {str(id): k for k, id in enumerate(memory.ids)}
-    joined = []
+    found = []
     for k, id in enumerate(new.ids):
         fresh = new.take(np.array([k]))
         known = place.get(str(id))
-        joined.append(_check_length(fresh if known is None else _joined(memory, known, fresh, context), context))
-    return joined[0] if len(joined) == 1 else _stacked(joined, new)
+        found.append(fresh if known is None else _joined(memory, known, fresh, context))
+    return found[0] if len(found) == 1 else _stacked(found, new)
 
 
 def checked(memory: Panel, context: int) -> Panel:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from carrousel.data.clock import Times
 from carrousel.data.container import csv_of
 from carrousel.data.series import Panel
-from carrousel.models.forecasting.backtest import Measured
 
-__all__ = ["as_array", "as_csv", "as_frame", "as_rows"]
+if TYPE_CHECKING:
+    from carrousel.models.forecasting.backtest import Measured
+
+__all__ = ["as_array", "as_csv", "as_frame", "as_rows", "as_table"]
 
 Array = NDArray[np.float64]
 
@@ -72,14 +74,18 @@ def as_frame(values: Array, panel: Panel, times: Times, levels: Sequence[float],
     return panel.container.frame_of(columns, roles.time)
 
 
-def as_rows(measured: Measured, panel: Panel, levels: Sequence[float]) -> Any:
-    """Return measured forecasts as a frame: a row for each window and step.
+def as_table(measured: "Measured") -> Any:
+    """Return how good the forecasts are as a frame: a row for each kind, the columns of the result table."""
+    rows = measured.to_dict()["rows"]
+    columns = {name: [row[name] for row in rows] for name in rows[0] if name != "coverage"}
+    for level in rows[0]["coverage"]:
+        columns[f"coverage_{level}"] = [row["coverage"].get(level, np.nan) for row in rows]
+    return replace(measured.panel.container, kind="frame").frame_of(columns, None)
 
-    Args:
-        measured: of the panel.
-        panel: the series.
-        levels: of the intervals, rising.
-    """
+
+def as_rows(measured: "Measured") -> Any:
+    """Return measured forecasts as a frame: a row for each window and step."""
+    panel, levels = measured.panel, measured.levels
     _, horizon, quantiles = measured.quantiles.shape
     rows = (measured.origins[:, None] + np.arange(horizon)).ravel()
     roles = panel.reading.roles

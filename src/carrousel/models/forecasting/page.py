@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from carrousel.data.series import Panel
 from carrousel.data.windows import Windows, origins
+from carrousel.models.forecasting.backtest import Measured
 from carrousel.models.forecasting.quantiles import check_levels, pinball
 from carrousel.models.forecasting.rows import ahead_of, forecast_rows, future_values
 
 if TYPE_CHECKING:
     from carrousel.models.forecasting.forecaster import Forecaster
 
-__all__ = ["html"]
+__all__ = ["held_out", "html"]
 
 #: Forecasts that are drawn, at most; steps that are drawn before them.
 _WINDOWS, _SERIES, _BEFORE = 4, 4, 96
@@ -45,7 +46,7 @@ def html(forecaster: "Forecaster", title: str) -> str:
     )
     step, text = "segment" if plan.segment > 1 else "step", f"A step of the net reads {read}."
     learned = Learned(history.curve, f"{history}.", inside(found[0], found[1], step, (text,)), facts)
-    ahead, windows = _ahead(forecaster), _held_out(forecaster)
+    ahead, windows = _ahead(forecaster), held_out(forecaster.result_)
     return render(
         forecasting_page(title, forecaster.understood_, forecaster.metrics_, learned, ahead=ahead, windows=windows)
     )
@@ -107,11 +108,11 @@ def _ahead(forecaster: "Forecaster") -> list[Any]:
     return found[:_SERIES]
 
 
-def _held_out(forecaster: "Forecaster") -> list[Any]:
-    """Forecasts of the measured windows, from the last one back, each a horizon apart."""
+def held_out(measured: Measured) -> list[Any]:
+    """Return forecasts of the measured windows to draw, from the last one back, each a horizon apart."""
     from carrousel.report.forecasting import Drawn
 
-    measured, panel, horizon = forecaster.result_, forecaster.panel_, forecaster.plan_.horizon
+    panel, horizon = measured.panel, measured.asked.shape[1]
     chosen: list[int] = []
     for k in range(measured.windows)[::-1]:
         same = [c for c in chosen if (measured.series[c], measured.which[c]) == (measured.series[k], measured.which[k])]
@@ -134,7 +135,7 @@ def _held_out(forecaster: "Forecaster") -> list[Any]:
                 panel.target[after, target],
                 measured.baselines[measured.naive][k],
                 measured.naive,
-                check_levels(forecaster.level)[-1],
+                measured.levels[-1],
             )
         )
     return found

@@ -65,6 +65,7 @@ class Plan:
     Attributes:
         horizon, context, segment, season: in steps; season is 1 if there is none.
         cycles: of the calendar.
+        usual: the season that people expect of the frequency, for the seasonal naive forecast where none is found.
     """
 
     horizon: int
@@ -72,6 +73,7 @@ class Plan:
     segment: int
     season: int
     cycles: tuple[str, ...]
+    usual: int = 1
 
 
 def check_horizon(horizon: Any) -> int:
@@ -149,7 +151,7 @@ def make_plan(panel: Panel, wishes: Wishes) -> Plan:
         context -= context % segment
     has_calendar = wishes.calendar and panel.times.is_date
     cycles = useful_cycles(panel.frequency, train) if has_calendar else ()
-    return Plan(wishes.horizon, context, segment, season, cycles)
+    return Plan(wishes.horizon, context, segment, season, cycles, panel.frequency.season)
 
 
 def _steps(name: str, asked: Any) -> int:

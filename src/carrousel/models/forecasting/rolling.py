@@ -1,5 +1,6 @@
 """Rolling origins: forecasts from several points of the past, the model as it is or fitted anew for each."""
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from carrousel.data.series import Panel
 from carrousel.data.windows import origins
-from carrousel.errors import DataError
+from carrousel.errors import DataError, DataWarning
 from carrousel.models.forecasting.backtest import Measured, joined
 from carrousel.models.forecasting.fitting import measure
 from carrousel.models.forecasting.plan import Plan
@@ -23,14 +24,19 @@ Integers = NDArray[np.int64]
 _MOST = 20_000
 
 
-def every_window(panel: Panel, plan: Plan) -> tuple[Integers, Integers]:
+def every_window(panel: Panel, plan: Plan, last: Integers) -> tuple[Integers, Integers]:
     """Return the origins of all windows and the series of each; of very many some, evenly spread.
+
+    Args:
+        panel: the series.
+        plan: context and horizon.
+        last: (series,), the rows at the end of each that are asked for.
 
     Raises:
         DataError: there is none.
     """
-    begin, end = panel.first[:-1], panel.first[1:]
-    found = origins(begin, begin, end, plan.context, plan.horizon, _MOST)
+    end = panel.first[1:]
+    found = origins(panel.first[:-1], end - last, end, plan.context, plan.horizon, _MOST)
     return _some(found, panel, plan)
 
 
@@ -44,6 +50,13 @@ def rolling(panel: Panel, plan: Plan, windows: int, step: int) -> tuple[Integers
     found = (panel.first[1:, None] - plan.horizon - back).ravel()
     series = np.repeat(np.arange(len(panel.ids)), windows)
     kept = found >= panel.first[:-1][series] + plan.context
+    if 0 < kept.sum() < len(kept):
+        warnings.warn(
+            f"windows - {kept.sum()} of {len(kept)} have the {plan.context} rows before them that a forecast needs: only "
+            "these are measured",
+            DataWarning,
+            stacklevel=3,
+        )
     return _some((found[kept], series[kept]), panel, plan)
 
 
