@@ -9,12 +9,15 @@ from torch import Tensor, nn
 import carrousel
 from carrousel import cells, tbptt
 from carrousel.transforms import zoneout
+from nn.five import leaky_pair
 from nn.twins import assert_same, sequence
 
 LAYERS = {
     "lstm": lambda **options: carrousel.LSTM(3, 4, dtype=torch.float64, **options),
     "peephole_lstm": lambda **options: carrousel.Recurrent("peephole_lstm", 3, 4, 2, dtype=torch.float64, **options),
     "gru": lambda **options: carrousel.GRU(3, 4, dtype=torch.float64, **options),
+    "lstm_1997": lambda **options: carrousel.Recurrent("lstm_1997", 3, 4, dtype=torch.float64, **options),
+    "of these tests": lambda **options: carrousel.Recurrent(leaky_pair, 3, 4, dtype=torch.float64, **options),
 }
 
 

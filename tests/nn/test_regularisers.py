@@ -14,6 +14,7 @@ from carrousel import backends, cells
 from carrousel.backends.llvm import plan, threads
 from carrousel.nn.regularisers import Regularisers
 from carrousel.transforms import recurrent_dropout, zoneout
+from nn.five import leaky_pair
 from nn.twins import assert_same, everything, packed, sequence
 
 TIME, BATCH, INPUT, HIDDEN = 6, 3, 2, 8
@@ -21,7 +22,7 @@ X = sequence(TIME, BATCH, INPUT)
 COMPILED = backends.before_reference()
 
 
-def recurrent(cell: str = "lstm", **options: Any) -> carrousel.Recurrent:
+def recurrent(cell: str | carrousel.Cell = "lstm", **options: Any) -> carrousel.Recurrent:
     torch.manual_seed(1)
     return carrousel.Recurrent(cell, INPUT, HIDDEN, **{"dtype": torch.float64, **options})
 
@@ -45,6 +46,8 @@ REGULARISED: dict[str, Callable[[], nn.Module]] = {
     "sLSTM": lambda: recurrent("slstm", zoneout={"h": 0.1, "c": 0.2, "n": 0.2}, recurrent_dropout=0.3, cell_clip=2.0),
     "blocks": lambda: recurrent("lstm_1997", block_size=2, recurrent_dropout=0.3, zoneout=0.1, num_layers=2),
     "layer normalisation": lambda: recurrent("layer_norm_lstm", recurrent_dropout=0.3, zoneout=0.1, cell_clip=0.5),
+    "peepholes": lambda: recurrent("peephole_lstm", recurrent_dropout=0.3, zoneout=0.1, gate_clip=0.4),
+    "a cell of the tests": lambda: recurrent(leaky_pair, input_dropout=0.3, recurrent_dropout=0.3, zoneout={"m": 0.2}),
     "population": lambda: population(input_dropout=0.3, recurrent_dropout=0.3, zoneout=0.2),
 }
 regularised = pytest.mark.parametrize("name", REGULARISED)

@@ -18,6 +18,7 @@ import carrousel
 from carrousel import State
 from carrousel.errors import OutputError
 from carrousel.functions import tanh
+from nn.five import leaky_pair
 from nn.twins import assert_same, everything, sequence, tensors
 
 LAYERS: dict[str, Callable[..., nn.Module]] = {
@@ -25,6 +26,8 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "peephole_lstm": lambda **options: carrousel.Recurrent("peephole_lstm", 3, 4, 2, **options),
     "slstm": lambda **options: carrousel.Recurrent("slstm", 3, 4, 2, bidirectional=True, **options),
     "lstm_1997_full": lambda **options: carrousel.Recurrent("lstm_1997_full", 3, 4, block_size=2, **options),
+    "lstm_1997": lambda **options: carrousel.Recurrent("lstm_1997", 3, 4, **options),
+    "of these tests": lambda **options: carrousel.Recurrent(leaky_pair, 3, 4, **options),
 }
 
 

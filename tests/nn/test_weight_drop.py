@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 import carrousel
+from nn.five import leaky_pair
 from nn.twins import BACKENDS, LAYERS, assert_same, everything, ours, sequence
 
 KINDS = {
@@ -15,6 +16,7 @@ KINDS = {
     "peephole_lstm": lambda: carrousel.LSTM(3, 4, 2, cell="peephole_lstm", dtype=torch.float64),
     "gru": lambda: carrousel.GRU(3, 4, 2, bidirectional=True, dtype=torch.float64),
     "blocks": lambda: carrousel.Recurrent("lstm_1997", 3, 4, 2, block_size=2, dtype=torch.float64),
+    "of these tests": lambda: carrousel.Recurrent(leaky_pair, 3, 4, 2, dtype=torch.float64),
     "recomputed": lambda: carrousel.Recurrent("lstm", 3, 4, 2, recompute=True, dtype=torch.float64),
 }
 
