@@ -13,7 +13,19 @@ from benchmarks import bars, machine, tables
 from benchmarks.measurements import Disagreement, Growth, Latency, Report, Roofs, Timing
 from benchmarks.plan import Plan
 
-PARTS = ("peak", "lstm", "cells", "lengths", "population", "compile", "overhead", "steps", "memory", "trials")
+PARTS = (
+    "peak",
+    "lstm",
+    "cells",
+    "lengths",
+    "population",
+    "compile",
+    "overhead",
+    "steps",
+    "memory",
+    "recompute",
+    "trials",
+)
 _RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -80,7 +92,19 @@ def _measured(parts: tuple[str, ...], plan: Plan, path: Path, console: Console) 
 
 
 def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Latency | Roofs | Disagreement]:
-    from benchmarks import cells, first_call, lengths, lstm, memory, overhead, peak, population, steps_latency, trials
+    from benchmarks import (
+        cells,
+        first_call,
+        lengths,
+        lstm,
+        memory,
+        overhead,
+        peak,
+        population,
+        recompute,
+        steps_latency,
+        trials,
+    )
 
     programs: dict[str, Callable[[Plan], Any]] = {
         "lstm": lstm.measure,
@@ -91,6 +115,7 @@ def _measurements(part: str, plan: Plan) -> Iterator[Timing | Growth | Latency |
         "overhead": overhead.measure,
         "steps": steps_latency.measure,
         "memory": memory.measure,
+        "recompute": recompute.measure,
         "trials": trials.measure,
     }
     if part == "peak":

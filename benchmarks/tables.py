@@ -21,6 +21,7 @@ _TITLES = {
     "population": "Populations",
     "compile": "First call of a process",
     "overhead": "One step of one row",
+    "recompute": "Two layers with recompute=True; held is what autograd keeps, times ours without it",
     "trials": "One presentation to each of ten trials",
 }
 

@@ -46,7 +46,7 @@ def run(out: Path, *options: str) -> subprocess.CompletedProcess:
 
 
 def test_every_side_of_every_part_is_in_the_json(tmp_path: Path) -> None:
-    parts = ("peak", "lstm", "cells", "lengths", "population", "overhead", "steps", "trials")
+    parts = ("peak", "lstm", "cells", "lengths", "population", "overhead", "steps", "recompute", "trials")
     done = run(tmp_path, *parts, "--wide", "--cell", "gru", "--cell", "slstm", "--no-jax")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped: the JAX scan: jax was left out" in done.stdout
@@ -64,6 +64,7 @@ def test_every_side_of_every_part_is_in_the_json(tmp_path: Path) -> None:
     assert len(sides["lengths"]) == 5
     assert len(sides["population"]) == 3
     assert len(sides["overhead"]) == 4
+    assert len(sides["recompute"]) == 3
     assert len(sides["trials"]) == 2
     for picture in ("quick.png", "quick-cells.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
