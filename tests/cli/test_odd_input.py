@@ -1,6 +1,8 @@
 """Input that is odd but right is read, with a line of warning where it was changed; the rest is refused by name."""
 
+import bz2
 import gzip
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +91,33 @@ def test_a_series_that_is_too_short_and_one_that_never_changes(call: Call) -> No
     assert "'sold' of series 'D' never changes in the training part" in said
 
 
+def test_files_that_are_no_table(call: Call) -> None:
+    assert "it is packed with bzip2" in forecast(call, bz2.compress(PLAIN.encode()), code=2)
+    assert "it is text in UTF-16, expected UTF-8" in forecast(call, PLAIN.encode("utf-16"), code=2)
+    assert "it is a recording (wav), expected a table" in forecast(call, b"RIFF\0\0\0\0WAVE", code=2)
+    assert "it has one column, 'day:sold', and no number in it" in forecast(call, PLAIN.replace(",", ":"), code=2)
+    assert "'10,000.00' has separators of thousands" in forecast(call, PLAIN.replace("0.5", '"10,000.00"'), code=2)
+
+
+def test_numbers_that_are_too_large(call: Call) -> None:
+    assert "seed is 99999999999999999999999, expected 0 to" in forecast(call, PLAIN, "--seed", "9" * 23, code=2)
+    said = forecast(call, PLAIN, "--windows", "500", "--batch", "5000")
+    assert "warning: batch_size - 5000, there are" in said
+    assert re.search(r"warning: windows - \d+ of 500 have the \d+ rows before them that a forecast needs: only", said)
+
+
+def test_two_frequencies_in_one_table(call: Call) -> None:
+    months = [f"B,{day},1" for day in DAYS if day.endswith("-01")]
+    table = "\n".join(["shop,day,sold", *(f"A,{line}" for line in LINES[:28]), *months])
+    assert "but from 2024-01-01 in series 'B' one every month" in forecast(call, table, "--id", "shop")
+
+
+def test_a_backtest_has_the_values_of_the_file(call: Call) -> None:
+    forecast(call, PLAIN, "--windows", "1")
+    y = [line.split(",")[2] for line in Path("run/backtest.csv").read_text().splitlines()]
+    assert y == ["y", *(str(sold) for sold in SOLD[-3:])]
+
+
 def test_a_loss_that_is_no_number_ends_with_1(call: Call) -> None:
     assert "the gradient is not finite at step" in forecast(call, PLAIN, "--lr", "1e30", code=1)
     assert {path.name for path in Path().iterdir()} == {"sales.csv"}
@@ -138,6 +167,14 @@ def test_a_run_that_is_damaged_or_foreign(call: Call, trained: Path, tmp_path: P
     said = predict("config.json", lambda old: re.sub(rb'"format": \d+', newer, old))
     assert f"is of format {FORMAT + 1}, this version reads up to {FORMAT} - upgrade carrousel" in said
     assert "preprocess.json - is damaged" in predict("preprocess.json", lambda old: old[:-9])
+
+
+def test_few_new_rows_are_measured_from_the_runs_own(call: Call, trained: Path) -> None:
+    new = [f"2024-12-{day},1.5,1,0" for day in range(23, 27)]
+    Path("new.csv").write_text("\n".join(["day,sold,rain,holiday", *new]))
+    assert json.loads(call("evaluate", str(trained / "run"), "new.csv", "--json"))["windows"] == 2
+    Path("new.csv").write_text("\n".join(["day,sold,rain,holiday", *new[:2]]))
+    assert "and horizon 3 need" in call("evaluate", str(trained / "run"), "new.csv", code=2)
 
 
 # ---------------------------------------------------------------------- sequences and texts

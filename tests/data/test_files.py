@@ -1,6 +1,8 @@
 """Files that people have: separators, decimal commas, byte-order marks, gzip, and what is no table."""
 
+import bz2
 import gzip
+import lzma
 import re
 from pathlib import Path
 
@@ -30,8 +32,9 @@ def file_of(folder: Path, content: str | bytes, name: str = "rain.csv") -> Path:
         "\ufeff" + PLAIN,
         PLAIN.replace("\n", "\r\n"),
         PLAIN.replace(",", ", "),
+        PLAIN.replace(",", "   "),
     ],
-    ids=["comma", "semicolon", "tab", "bar", "decimal comma", "byte-order mark", "windows", "spaces"],
+    ids=["comma", "semicolon", "tab", "bar", "decimal comma", "byte-order mark", "windows", "spaces", "blanks"],
 )
 def test_text(tmp_path: Path, content: str) -> None:
     table = read_table(file_of(tmp_path, content))
@@ -53,6 +56,10 @@ def test_unicode_and_awkward_names(tmp_path: Path) -> None:
     assert list(table.columns) == ["時刻", "--force", "naïve °C"]
 
 
+def test_one_column_of_numbers(tmp_path: Path) -> None:
+    assert read_table(file_of(tmp_path, "air temperature\n1.5\n2\n"))["air temperature"].tolist() == [1.5, 2.0]
+
+
 def test_text_for_missing_stays_text(tmp_path: Path) -> None:
     table = read_table(file_of(tmp_path, "y\n1\nn/a\n\nNA\n"))
     assert table["y"].tolist() == ["1", "n/a", "NA"]
@@ -69,6 +76,31 @@ def test_text_for_missing_stays_text(tmp_path: Path) -> None:
         ("a,b\n1,2\n1,2,3,4\n", "rain.csv - Expected 2 fields in line 3, saw 4 - give every line as many fields"),
         (b"a,b\n1,\xff\n", "rain.csv - byte 0xff at offset 6 is not UTF-8 - save the file as UTF-8"),
         (b"PK\x03\x04abcdef", "rain.csv - it is a packed or binary file, expected text - save it as CSV or .parquet"),
+        (
+            bz2.compress(PLAIN.encode()),
+            "rain.csv - it is packed with bzip2, expected text, which may be packed with gzip",
+        ),
+        (
+            lzma.compress(PLAIN.encode()),
+            "rain.csv - it is packed with xz, expected text, which may be packed with gzip",
+        ),
+        (
+            PLAIN.encode("utf-16"),
+            "rain.csv - it is text in UTF-16, expected UTF-8 - save it as UTF-8, for example with",
+        ),
+        (
+            b"RIFF\x00\x00\x00\x00WAVE",
+            "rain.csv - it is a recording (wav), expected a table - give `carrousel classify`",
+        ),
+        (
+            "day mm\n2020-01-01 00:00 1.5\n",
+            "rain.csv - it has one column, 'day mm', and no number in it ('2020-01-01 00:00 1.5') - separate "
+            "columns by a comma, semicolon, tab, bar, or by blanks, as many on every line",
+        ),
+        (
+            "day:mm\n1:2\n",
+            "rain.csv - it has one column, 'day:mm', and no number in it ('1:2') - separate columns by a",
+        ),
         (b"\x1f\x8b\x08\x00broken", "rain.csv - it can not be unpacked ("),
     ],
 )

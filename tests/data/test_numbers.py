@@ -65,6 +65,11 @@ def test_decimal_commas_are_read_and_said() -> None:
             ["1,000", "2,500"],
             "column 'rain' - '1,000' may be a decimal comma or thousands - write numbers with a point",
         ),
+        (
+            ["10,000.00", "5"],
+            "column 'rain' - '10,000.00' has separators of thousands - write numbers with a point and",
+        ),
+        (["3,5", "10,000.00"], "column 'rain' - '10,000.00' has separators of thousands - write numbers with a point"),
         (["1,5", "2.5"], "column 'rain' - '1,5' may be a decimal comma or thousands - write numbers with a point"),
     ],
 )
@@ -76,6 +81,11 @@ def test_what_is_no_number(values: list, message: str) -> None:
 def test_number_like() -> None:
     like = {
         name: is_number_like(nw.from_native(pandas.Series(values), series_only=True))
-        for name, values in {"text": ["a", "b"], "numbers": ["1", "x", "2"], "nothing": ["", "na"]}.items()
+        for name, values in {
+            "text": ["a", "b"],
+            "numbers": ["1", "x", "2"],
+            "money": ["10,000.00"],
+            "nothing": ["", "na"],
+        }.items()
     }
-    assert like == {"text": False, "numbers": True, "nothing": False}
+    assert like == {"text": False, "numbers": True, "money": True, "nothing": False}

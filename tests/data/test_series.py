@@ -15,6 +15,8 @@ from carrousel.errors import DataError, DataWarning, OptionError
 
 HOURS = pandas.date_range("2020-01-01", periods=50, freq="h")
 RAIN = pandas.DataFrame({"when": HOURS, "rain": np.arange(50.0)})
+ROWS = np.arange(1, 21)
+DAYS = pandas.date_range("2020-01-01", periods=50)
 TWO = pandas.concat([RAIN.assign(place=place, rain=RAIN.rain + shift) for place, shift in (("b", 0), ("a", 100))])
 
 
@@ -177,6 +179,57 @@ def test_what_is_wrong_is_said(name: str, message: str) -> None:
     data, roles = wrong(name)
     with pytest.raises((DataError, OptionError), match=re.escape(message)):
         read(data, **roles)
+
+
+HOURS_AND_DAYS = pandas.concat([RAIN.assign(place="a"), RAIN.assign(place="b", when=DAYS)])
+THEN_EVERY_THIRD = pandas.concat([RAIN, RAIN[:20].assign(when=HOURS[-1] + pandas.Timedelta("3h") * ROWS)])
+DAYS_AND_MONTHS = pandas.concat(
+    [RAIN.assign(place="a", when=DAYS), RAIN[:20].assign(place="b", when=DAYS[0] + pandas.offsets.MonthBegin() * ROWS)]
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (HOURS_AND_DAYS, "one row every hour, but from 2020-01-01 in series 'b' one every day"),
+        (THEN_EVERY_THIRD, "one row every hour, but from 2020-01-03 01:00 one every 3 hours"),
+        (DAYS_AND_MONTHS, "one row every day, but from 2020-02-01 in series 'b' one every month"),
+        (
+            RAIN.assign(when=[*range(1, 31), *range(35, 135, 5)]).rename(columns={"when": "step"}),
+            "one row every step, but from 30 one every 5 steps",
+        ),
+    ],
+    ids=["hours and days", "every third hour", "days and months", "steps"],
+)
+def test_two_frequencies_are_named(data: Any, message: str) -> None:
+    todo = (
+        " - resample the rows to one frequency; or name the finer one with --freq (freq=), and fill it with --missing"
+    )
+    with pytest.raises(DataError, match=re.escape(message + todo)):
+        read(data)
+    with pytest.warns(DataWarning, match=re.escape(f"{message}: the steps between those are filled")):
+        read(data, missing="ffill")
+
+
+def test_the_finer_of_two_frequencies_can_not_be_left_out() -> None:
+    mixed = pandas.concat([RAIN[:20], RAIN.assign(when=HOURS[19] + pandas.Timedelta("3h") * np.arange(1, 51))])
+    for missing in ("error", "ffill"):
+        with pytest.raises(DataError, match="one row every 3 hours, but from 2020-01-01 one every hour - resample"):
+            read(mixed, missing=missing)
+    by_the_hour = read_panel(mixed, Reading(Roles(()), parse("h"), "ffill"))
+    assert len(by_the_hour.target) == 20 + 150
+
+
+def test_a_frequency_that_is_said_is_not_doubted() -> None:
+    with pytest.raises(DataError, match="40 missing hours, the first after 2020-01-03 01:00 - --missing interpolate"):
+        read_panel(THEN_EVERY_THIRD, Reading(Roles(()), parse("h")))
+
+
+def test_nights_without_rows_are_gaps() -> None:
+    open_hours = pandas.date_range("2020-01-01", periods=400, freq="h")
+    shop = pandas.DataFrame({"when": open_hours, "sold": 1.0})[(open_hours.hour > 8) & (open_hours.hour < 18)]
+    with pytest.raises(DataError, match=r"missing hours, the first after .* - --missing interpolate"):
+        read(shop)
 
 
 def test_rows_in_one_step_of_the_frequency_asked_for() -> None:

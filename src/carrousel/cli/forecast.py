@@ -63,7 +63,7 @@ def forecast(
     )  # fmt: skip
     if ahead is not None or not forecaster.future:
         forecaster.keep("forecast.csv", forecaster.predict(future=ahead))
-    forecaster.keep("backtest.csv", forecaster.frame_of(forecaster.backtest(windows=windows)))
+    forecaster.keep("backtest.csv", forecaster.backtest(windows=windows).frame)
     if run.report:
         forecaster.report(title=data.stem)
     run.keep(forecaster, folder, lambda: typer.echo(folder) if run.quiet else _say(forecaster, folder, run.report))

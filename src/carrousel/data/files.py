@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["read_table"]
 
 _SEPARATORS = (",", ";", "\t", "|")
+#: Any number of blanks, as pandas is told.
+_BLANKS = r"\s+"
+#: How a file begins that is no text -> what it is, and what to do.
+_NO_TEXT = {
+    b"PK\x03\x04": "a packed or binary file, expected text - save it as CSV or .parquet",
+    b"PAR1": "a packed or binary file, expected text - save it as CSV or .parquet",
+    b"BZh": "packed with bzip2, expected text, which may be packed with gzip - unpack it with bunzip2",
+    b"\xfd7zX": "packed with xz, expected text, which may be packed with gzip - unpack it with unxz",
+    b"\xff\xfe": "text in UTF-16, expected UTF-8 - save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "text in UTF-16, expected UTF-8 - save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8",
+    b"RIFF": "a recording (wav), expected a table - give `carrousel classify` a folder of recordings",
+}
 _PARQUET = (".parquet", ".pq")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
@@ -95,11 +107,13 @@ def _read_text(file: Path) -> Any:
 
     start = file.read_bytes()[:4] if file.stat().st_size < 4 else _head(file, 4, packed=True)
     packed = start[:2] == b"\x1f\x8b"
-    if start in (b"PK\x03\x04", b"PAR1"):
-        raise DataError(f"{file.name} - it is a packed or binary file, expected text - save it as CSV or .parquet")
+    for magic, what in _NO_TEXT.items():
+        if start.startswith(magic):
+            raise DataError(f"{file.name} - it is {what}")
     lines = _first_lines(file, packed)
     separator = _separator(lines)
-    _check_header(file, next(csv.reader([lines[0]], delimiter=separator)), len(lines))
+    _check_header(file, _fields(lines[:1], separator)[0], len(lines))
+    _check_columns(file, lines, separator)
     try:
         return pandas.read_csv(
             file,
@@ -146,21 +160,29 @@ def _not_utf8(file: Path, error: UnicodeDecodeError) -> DataError:
 
 
 def _separator(lines: list[str]) -> str:
-    """The one that cuts most lines into as many fields as the first, more fields first; a comma if none does."""
+    """The one that cuts most lines into as many fields as the first, more fields first; a comma if none does.
+
+    Blanks separate only where nothing else does, and every line has as many fields.
+    """
 
     def score(separator: str) -> tuple[float, int]:
-        counts = [len(fields) for fields in csv.reader(lines, delimiter=separator)]
+        counts = [len(fields) for fields in _fields(lines, separator)]
         same = sum(count == counts[0] for count in counts) / len(counts)
         return (same, counts[0]) if counts[0] > 1 else (0.0, 0)
 
-    return max(_SEPARATORS, key=score)
+    best = max(_SEPARATORS, key=score)
+    return _BLANKS if score(best)[1] == 0 and score(_BLANKS)[0] == 1 else best
+
+
+def _fields(lines: list[str], separator: str) -> list[list[str]]:
+    return [line.split() for line in lines] if separator == _BLANKS else list(csv.reader(lines, delimiter=separator))
 
 
 def _has_decimal_commas(lines: list[str], separator: str) -> bool:
     """Whether numbers are written 3,5: only where a comma separates nothing."""
     if separator == ",":
         return False
-    fields = [field.strip() for row in csv.reader(lines[1:], delimiter=separator) for field in row]
+    fields = [field.strip() for row in _fields(lines[1:], separator) for field in row]
     numbers = [field for field in fields if _NUMBER.fullmatch(field)]
     return any(_DECIMAL_COMMA.fullmatch(field) for field in numbers) and not any("." in field for field in numbers)
 
@@ -180,3 +202,15 @@ def _check_header(file: Path, names: list[str], lines: int) -> None:
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
         raise DataError(f"{file.name} - the column '{double[0]}' is there twice - give every column its own name")
+
+
+def _check_columns(file: Path, lines: list[str], separator: str) -> None:
+    """One column without a number is several, in a way that is not known."""
+    name, values = lines[0], lines[1:]
+    if not values or any(separator in line for line in lines) or separator == _BLANKS:
+        return
+    if not any(_NUMBER.fullmatch(value.strip()) for value in values):
+        raise DataError(
+            f"{file.name} - it has one column, '{name}', and no number in it ('{values[0]}') - separate columns by a "
+            "comma, semicolon, tab, bar, or by blanks, as many on every line"
+        )

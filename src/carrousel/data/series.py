@@ -143,7 +143,7 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Pan
     found = Reading(roles, frequency, reading.missing, reading.time_format, categories)
     first = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
     panel = Panel(ids, first, target, past, future, static, times, found, container.without_frame())
-    return _on_grid(_with_static(panel))
+    return _on_grid(_with_static(panel), is_found=reading.frequency is None)
 
 
 def parse_frequency(text: str | None) -> Frequency | None:
@@ -252,14 +252,21 @@ def _with_static(panel: Panel) -> Panel:
 # ---------------------------------------------------------------------- the grid
 
 
-def _on_grid(panel: Panel) -> Panel:
-    """Put every row at its step; steps without a row are missing values, or an error."""
+def _on_grid(panel: Panel, is_found: bool) -> Panel:
+    """Put every row at its step; steps without a row are missing values, or an error.
+
+    Args:
+        panel: rows as they are.
+        is_found: whether the frequency was found in them; what is asked for is not doubted.
+    """
     positions = panel.frequency.positions(panel.times.of(panel.frequency))
     if len(positions) < 2:
         return panel
     same = np.ones(len(positions) - 1, bool)
     same[panel.first[1:-1] - 1] = False
     ahead = np.diff(positions)
+    if is_found:
+        _check_one_frequency(panel, same, ahead)
     _check_regular(panel, same)
     _check_duplicates(panel, same, ahead)
     gaps = np.flatnonzero(same & (ahead > 1))
@@ -321,6 +328,28 @@ def _check_regular(panel: Panel, same: NDArray[np.bool_]) -> None:
             f"{panel.name(_series_of(panel, row))} it is no whole number of steps of one {frequency} - "
             "give --freq (freq=), or bring the rows to one frequency"
         )
+
+
+def _check_one_frequency(panel: Panel, same: NDArray[np.bool_], ahead: Integers) -> None:
+    """Many other steps in a row, all alike, are rows of another frequency."""
+    frequency, times, apart = panel.frequency, panel.times, np.diff(panel.times.elapsed)
+    is_other = same & (apart != frequency.count if frequency.is_elapsed else ahead != 1)
+    others = np.flatnonzero(is_other)
+    usual = float(np.median(apart[others])) if len(others) else 0.0
+    alike = np.abs(apart[others] - usual) <= 0.15 * usual  # as months are
+    in_a_row = np.isin(others + 1, others)
+    if usual == 0 or len(others) < 4 or alike.mean() < 0.9 or in_a_row.mean() < 0.75:
+        return
+    other = infer(times.elapsed, times.local, is_other) if times.is_date else Frequency("step", int(usual))
+    row = int(others[in_a_row.argmax()])
+    since = f"from {times.text(row)}" + (f" in {panel.name(_series_of(panel, row))}" if panel.reading.roles.id else "")
+    what = f"column '{panel.reading.roles.time}' - one row every {frequency}, but {since} one every {other}"
+    if panel.reading.missing == "error" or (ahead[others] < 1).any():
+        raise DataError(
+            f"{what} - resample the rows to one frequency; or name the finer one with --freq (freq=), and fill it with "
+            "--missing interpolate (missing='interpolate')"
+        )
+    warnings.warn(f"{what}: the steps between those are filled", DataWarning, stacklevel=5)
 
 
 def _with_gaps(panel: Panel, positions: Integers) -> Panel:

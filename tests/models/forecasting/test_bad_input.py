@@ -8,7 +8,15 @@ import numpy as np
 import pandas
 import pytest
 
-from carrousel.errors import DataError, MissingExtraError, ModelError, NotFittedError, OptionError, OutputError
+from carrousel.errors import (
+    DataError,
+    MissingExtraError,
+    ModelError,
+    NotFittedError,
+    OptionError,
+    OptionTypeError,
+    OutputError,
+)
 from carrousel.models.forecasting.forecaster import Forecaster
 from carrousel.models.loading import load
 
@@ -123,11 +131,35 @@ def test_fixed_context_that_is_too_long() -> None:
         ({"past": [1]}, "past - [1], expected names of columns - give texts"),
         ({"batch_size": 0}, "batch_size is 0, expected a whole number from 1"),
         ({"device": "cuda:99"}, "device 'cuda:99'"),
+        ({"dropout": 1.0}, "Forecaster - dropout is 1.0, expected at least 0 and below 1 - give 0 for none"),
+        ({"dropout": "a"}, "Forecaster - dropout is 'a', expected a number - give one"),
+        ({"lr": "fast"}, "Forecaster - lr is 'fast', expected a number - give one"),
+        ({"lr": None}, "Forecaster - lr is None, expected a number - give one"),
+        ({"max_seconds": "5"}, "Forecaster - max_seconds is '5', expected a number - give one"),
+        ({"weight_decay": True}, "Forecaster - weight_decay is True, expected a number - give one"),
+        ({"seed": 1.5}, "Forecaster - seed is 1.5, expected a whole number - give one from 0"),
+        ({"seed": -1}, "Forecaster - seed is -1, expected 0 to 4294967295 - give another"),
+        ({"seed": 10**23}, "Forecaster - seed is 100000000000000000000000, expected 0 to 4294967295 - give another"),
+        ({"calendar": "foo"}, "Forecaster - calendar is 'foo', expected 'auto' or False - choose one"),
+        ({"linear": "x"}, "Forecaster - linear should be of type bool, got: str - True or False"),
+        ({"cell": 3}, "Forecaster - cell is 3, expected a name, a Cell or 'file.py:name'"),
+        ({"hidden_size": 2.5}, "Forecaster - hidden_size should be of type int, got: float - give a whole number"),
+        ({"num_layers": 0}, "Forecaster - num_layers is 0, expected at least 1 - give a larger number"),
     ],
 )
 def test_parameters(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=re.escape(message)):
+    with pytest.raises((OptionError, OptionTypeError), match=re.escape(message)):
         small(**options).fit(Y)
+
+
+def test_parameters_are_checked_before_anything_is_read() -> None:
+    for options in ({"dropout": 2}, {"lr": "fast"}, {"seed": -1}, {"linear": 1}, {"cell": 3}):
+        with pytest.raises((OptionError, OptionTypeError), match="Forecaster - "):
+            small(**options).fit("nowhere.csv")
+
+
+def test_the_largest_seed_works() -> None:
+    assert small(seed=2**32 - 1).fit(Y).predict().shape == (6,)
 
 
 def test_a_target_that_is_an_input_too() -> None:

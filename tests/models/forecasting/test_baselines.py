@@ -46,12 +46,25 @@ def test_noise_asks_for_a_stronger_ridge() -> None:
         (lambda t, noise: np.sin(2 * np.pi * t / 24) + np.cumsum(noise), 24, 24),
         (lambda t, noise: t / 50 + np.sin(2 * np.pi * t / 12) + 0.5 * noise, 12, 12),
         (lambda t, noise: np.sin(2 * np.pi * t / 11) + noise, 1, 11),
+        (lambda t, noise: np.sin(2 * np.pi * t / 24) + noise, 12, 24),
+        (lambda t, noise: 10 * np.sin(2 * np.pi * t / 1440) + noise, 1440, 1),
         (lambda t, noise: noise, 24, 1),
         (lambda t, noise: np.cumsum(noise), 7, 1),
         (lambda t, noise: t * 1.0, 12, 1),
         (lambda t, noise: t * 0.0, 12, 1),
     ],
-    ids=["day", "day on a random walk", "trend", "unknown", "noise", "random walk", "line", "constant"],
+    ids=[
+        "day",
+        "day on a random walk",
+        "trend",
+        "unknown",
+        "another",
+        "longer than can be",
+        "noise",
+        "random walk",
+        "line",
+        "constant",
+    ],
 )
 def test_season(values, expected: int, found: int) -> None:
     noise = np.random.default_rng(0).normal(size=600)

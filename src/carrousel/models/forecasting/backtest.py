@@ -204,7 +204,7 @@ def compare(
         margin: what widens the intervals, (level, horizon).
         linear: the linear baseline.
         season: steps, 1 for none that was found.
-        usual: steps that the seasonal naive forecast then repeats, 1 for none; skill is then measured by the last value.
+        usual: steps that the seasonal naive forecast repeats then, 1 for none; skill is over the last value then.
         centre, width: (series, target), the scales, to give errors in the units of the target.
         naive_errors: (series, target), the error that MASE divides by, of scaled values.
         levels: of the intervals, rising.
@@ -223,21 +223,10 @@ def compare(
         f"{each:g}": coverage(said[..., k], said[..., -1 - k], asked, counts)
         for each, k in zip(levels, reversed(range(len(levels))), strict=True)
     }
-    scaled = {each: _mean(np.abs(point - asked), counts) for each, point in points.items()}
-    rows = tuple(
-        Row(
-            each,
-            mae=_mean(np.abs(point - asked) * wide, counts),
-            rmse=float(np.sqrt(_mean(((point - asked) * wide) ** 2, counts))),
-            mase=_mean(np.abs(point - asked) / divisor, counts),
-            skill=1 - scaled[each] / scaled[naive] if scaled[naive] > 0 else 0.0,
-            scaled_mae=scaled[each],
-            scaled_mse=_mean((point - asked) ** 2, counts),
-            coverage=inside if each == name else {},
-        )
-        for each, point in points.items()
-    )
-    by_step = {each: _by_step(np.abs(point - asked), counts) for each, point in points.items()}
+    off = {each: point - asked for each, point in points.items()}
+    by_step = {each: _by_step(np.abs(errors), counts) for each, errors in off.items()}
+    units = counts, wide, divisor, _mean(np.abs(off[naive]), counts)
+    rows = tuple(_row(each, errors, *units, inside if each == name else {}) for each, errors in off.items())
     zero = (level * width[series, which] + centre[series, which])[:, None]
     # the values themselves: those of the windows went through single precision
     came = panel.target[windows.origins[:, None] + np.arange(windows.horizon)].swapaxes(1, 2)
@@ -255,6 +244,23 @@ def compare(
         came.reshape(counts.shape),
         counts,
         naive,
+    )
+
+
+def _row(
+    name: str, off: Array, counts: Array, wide: Array, divisor: Array, naive: float, inside: Mapping[str, float]
+) -> Row:
+    """What the errors of one kind of forecast, of scaled values, come to."""
+    scaled = _mean(np.abs(off), counts)
+    return Row(
+        name,
+        mae=_mean(np.abs(off) * wide, counts),
+        rmse=float(np.sqrt(_mean((off * wide) ** 2, counts))),
+        mase=_mean(np.abs(off) / divisor, counts),
+        skill=1 - scaled / naive if naive > 0 else 0.0,
+        scaled_mae=scaled,
+        scaled_mse=_mean(off**2, counts),
+        coverage=inside,
     )
 
 

@@ -123,7 +123,7 @@ def fit_panel(
         torch.manual_seed(training.seed)
         net = build(forecaster, plan, panel)
     net.begin_at(linear.weights, linear.residuals(learned, net.quantiles))
-    batches = _Drawn(learned, _batch_size(forecaster._batch_of_all, learned), training.seed)
+    batches = _Drawn(learned, _batch_size(forecaster, learned), training.seed)
     validation = None if held is None else InOrder(held, 1024)
     history = fit(net, _losses, batches, validation, training, folder=folder, resume=resume)
     levels = check_levels(forecaster.level)
@@ -251,9 +251,10 @@ def _losses(net: ForecastNet, batch: Batch) -> Tensor:
     return pinball(net(batch), batch.asked, batch.counts, net.quantiles)
 
 
-def _batch_size(asked: int, learned: Windows) -> int:
+def _batch_size(forecaster: "Forecaster", learned: Windows) -> int:
     """Smaller where a short series makes few windows."""
-    if asked > len(learned) and asked != _BATCH:
+    asked = forecaster._batch_of_all
+    if asked > len(learned) and forecaster.batch_size != _BATCH:
         warnings.warn(
             f"batch_size - {asked}, there are {len(learned)} windows to learn from: batches are smaller",
             DataWarning,

@@ -159,8 +159,8 @@ class Forecaster(Estimator):
         Args:
             data: a frame of pandas or polars with a row for each time (and series), a series, an array (time,) or
                 (time, target), or a path.
-            y: the target, where `data` does not hold it: one value for each row of a frame, whose columns are then times,
-                id and inputs. A column of its name ("y" if it has none) becomes the target, and is expected in all data
+            y: the target, where `data` does not hold it: a value for each row of a frame, whose columns are then times,
+                id and inputs. It becomes the column `target`, or of its own name, or "y", and is expected in all data
                 that follow, except beside the `y` of `score`.
             target: the column to forecast, or several; "all" for every numeric column, as in a wide frame.
             time: the column of times, found where there is no doubt.

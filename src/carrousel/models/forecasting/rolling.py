@@ -52,8 +52,8 @@ def rolling(panel: Panel, plan: Plan, windows: int, step: int) -> tuple[Integers
     kept = found >= panel.first[:-1][series] + plan.context
     if 0 < kept.sum() < len(kept):
         warnings.warn(
-            f"windows - {kept.sum()} of {len(kept)} have the {plan.context} rows before them that a forecast needs: only "
-            "these are measured",
+            f"windows - {kept.sum()} of {len(kept)} have the {plan.context} rows before them that a forecast needs: "
+            "only these are measured",
             DataWarning,
             stacklevel=3,
         )
