@@ -1,6 +1,7 @@
 """`carrousel classify`: what is printed, what is kept, how it ends."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,7 @@ def test_what_it_prints_and_keeps(run, tmp_path):
         "Confused most",
         "then anew on all of them, 2 epochs",
         "The run: run",
+        "The predictions: run/predictions.csv",
         "carrousel predict run DATA",
     ):
         assert text in said
@@ -71,6 +73,7 @@ def test_json_is_all_that_is_printed(run):
     found = json.loads(run("steps.csv", "--json", "--no-report", "--out", "run").stdout)
     assert found["run"] == "run"
     assert found["validation"]["count"] == 3
+    assert len(Path("run/predictions.csv").read_text().splitlines()) == 1 + 3  # of what was held out, without test data
 
 
 def test_a_run_is_not_overwritten_unasked(run):

@@ -106,9 +106,11 @@ def test_a_run_from_forecast_to_prediction(tmp_path: Path, monkeypatch: pytest.M
 
 def test_tune_keeps_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sales.csv").write_text(GOOD)
-    monkeypatch.setattr("carrousel.models.tuning.SPACE", {"hidden_size": lambda t, name: t.suggest_int(name, 2, 4)})
+    space = {"hidden_size": lambda trial, name: trial.suggest_int(name, 2, 4)}
+    monkeypatch.setattr("carrousel.models.tuning.space_of", lambda estimator: space)
     arguments = ["tune", "forecast", "sales.csv", "--trials", "2", "--horizon", "2", "--max-seconds", "1"]
     code, output = said(tmp_path, monkeypatch, *arguments, "--out", "best")
     assert code == 0, output
     assert (tmp_path / "best" / "weights.safetensors").exists()
-    assert len([line for line in output.splitlines() if line.strip()[:1].isdigit()]) == 2
+    trials = output[output.index("trial ") :].split("\n\n")[0].splitlines()[1:]
+    assert len([line for line in trials if line.strip()[:1].isdigit()]) == 2

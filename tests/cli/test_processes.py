@@ -58,6 +58,7 @@ def check(folder: Path, run: str) -> None:
 def test_two_devices(folder: Path) -> None:
     said = ended(start(folder, "carrousel", *SHARED, "--devices", "2", "--out", "two"))
     assert said.count("The run: two") == 1  # the other process is silent
+    assert "distributed" not in said  # and so is Lightning
     check(folder, "two")
 
 

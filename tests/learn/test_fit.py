@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from carrousel.errors import OptionError, TrainingError
+from carrousel.errors import ModelError, OptionError, OptionTypeError, OutputError, TrainingError
 from carrousel.learn import Epoch, History, InOrder, Shuffled, Training, fit
 from learn.trained import losses, net_of, train, weights_of
 
@@ -158,6 +159,40 @@ def test_tensorboard_only_where_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
     train(epochs=1, tensorboard=tmp_path / "events")
     assert next((tmp_path / "events").iterdir()).name.startswith("events.out")
+
+
+@pytest.mark.parametrize("name", ["/proc/x", "file/events"])
+def test_events_that_can_not_be_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    said = f"{tmp_path / name} - can not be written: No.* - name another for TensorBoard"  # no file, or folder
+    with pytest.raises(OutputError, match=f"^{said}$"):
+        train(epochs=1, tensorboard=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "said"),
+    [
+        ("lr", "x", OptionTypeError, "lr is 'x', expected a number - give one"),
+        ("lr", None, OptionTypeError, "lr is None, expected a number - give one"),
+        ("clip", True, OptionTypeError, "clip is True, expected a number - give one"),
+        ("max_seconds", "5", OptionTypeError, "max_seconds is '5', expected a number - give one"),
+        ("weight_decay", [0], OptionTypeError, "weight_decay is [0], expected a number - give one"),
+        ("seed", 1.5, OptionTypeError, "seed is 1.5, expected a whole number - give one, such as 0"),
+        ("epochs", 2.0, OptionTypeError, "epochs is 2.0, expected a whole number - give one from 1"),
+        ("max_seconds", 0, OptionError, "max_seconds is 0, expected a number above 0 - give a larger number"),
+        ("lr", math.nan, OptionError, "lr is nan, expected a number above 0 - give a larger number"),
+        ("weight_decay", -1, OptionError, "weight_decay is -1, expected 0 or more - use 0 for none"),
+    ],
+)
+def test_settings_that_can_not_be(name: str, value: object, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=f"^{re.escape(f'Training - {said}')}$"):
+        Training(**{name: value})
+
+
+@pytest.mark.parametrize("text", ["epoch,train\n1,x\n", "a,b\n1,2\n", "epoch,train\n1,2,3\n"])
+def test_a_history_that_is_none(text: str) -> None:
+    with pytest.raises(ModelError, match=r"history.csv - line 2 is no epoch - train again, or take a copy"):
+        History.from_csv(text)
 
 
 @pytest.mark.parametrize("verbose", [0, 1])

@@ -28,8 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def refused(folder: Path, text: str) -> None:
-    with pytest.raises(ModelError, match=re.escape(text)):
+    with pytest.raises(ModelError, match=re.escape(text)) as caught:
         read(folder)
+    assert str(caught.value).count(str(folder)) == 1  # no message in a message
 
 
 def test_what_is_written_is_read(folder: Path) -> None:
@@ -128,6 +129,16 @@ def test_weights_that_are_none(folder: Path) -> None:
 def test_a_file_is_missing(folder: Path) -> None:
     (folder / "preprocess.json").unlink()
     refused(folder, "preprocess.json - can not be read: No such file or directory - the run is damaged")
+
+
+def test_no_history(folder: Path) -> None:
+    (folder / "history.csv").unlink()
+    refused(folder, "history.csv - can not be read: No such file or directory - the run is damaged, train it again")
+
+
+def test_a_text_that_is_none(folder: Path) -> None:
+    (folder / "history.csv").write_bytes(b"\xff\xfe")
+    refused(folder, "history.csv - is damaged: 'utf-8' codec can't decode byte 0xff")
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "is damaged: Expecting"), ("[1]", "holds list, expected names")])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from carrousel import cells
-from carrousel.errors import CarrouselError
+from carrousel.errors import CarrouselError, OptionTypeError
 from carrousel.models.own_cell import find
 
 FILE = '''
@@ -45,3 +45,10 @@ def test_what_can_not_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
         Path(file).write_text(content)
     with pytest.raises(CarrouselError, match=re.escape(said)):
         find(name)
+
+
+@pytest.mark.parametrize("cell", [3, None, Path("cells.py:mine")])
+def test_what_is_neither_a_text_nor_a_cell(cell: object) -> None:
+    said = f"cell - is {cell!r}, expected a name, path/to/file.py:name, or a Cell - give one"
+    with pytest.raises(OptionTypeError, match=f"^{re.escape(said)}$"):
+        find(cell)  # type: ignore[arg-type]

@@ -85,6 +85,8 @@ def _say(classifier: "Classifier", folder: Path, report: bool) -> None:
             typer.echo(f"\nOn {name}:\n")
             say_scores(classifier.metrics_[part], is_whole=part == "test" or "test" not in classifier.metrics_)
     typer.echo(f"\nThe run: {folder}")
+    if "predictions.csv" in classifier.kept_:
+        typer.echo(f"The predictions: {folder / 'predictions.csv'}")
     if report:
         typer.echo(f"The report: {folder / 'report.html'}")
     typer.echo(f"Classify more: carrousel predict {folder} DATA")

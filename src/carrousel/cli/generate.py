@@ -55,13 +55,15 @@ def generate(
     found = read_text(list(text), level, glob)
     Vocabulary.of(found.content).encode(prompt, "prompt")  # says now what will not be known
     generator.fit(found, folder=options.unfinished(folder), resume=run.resume)
+    sample = generator.generate(prompt, length, temperature, top_k, top_p, run.seed)
+    generator.keep("sample.txt", sample)
     if run.report:
         generator.report(title=name)
 
     def say() -> None:
         if not run.quiet:
             _say(generator)
-        write(generator, prompt, length, temperature, top_k, top_p, run.seed)
+        typer.echo(sample)
         if not run.quiet:
             _say_where(folder, run.report)
 

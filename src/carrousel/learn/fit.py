@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from carrousel.errors import MissingExtraError, OptionError, TrainingError
+from carrousel.errors import MissingExtraError, OptionError, OutputError, TrainingError
 from carrousel.learn.batches import Source
 from carrousel.learn.history import History
 from carrousel.learn.settings import Training
@@ -53,6 +54,7 @@ def fit(
     Raises:
         TrainingError: the gradient was not finite before anything was learned.
         OptionError: there is nothing to resume.
+        OutputError: nothing can be written where TensorBoard's files are asked for.
         MissingExtraError: Lightning is not installed.
     """
     try:
@@ -144,13 +146,19 @@ def _logger(folder: Path | None) -> Any:
         from pytorch_lightning.loggers import TensorBoardLogger
     except ImportError as error:
         raise MissingExtraError('fit - tensorboard is not installed - pip install "carrousel[tensorboard]"') from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"{folder} - can not be written: {error.strerror} - name another for TensorBoard") from error
     return TensorBoardLogger(folder, name="", version="")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning's remarks on the machine and on data loaders say nothing to a user of carrousel."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric")]
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

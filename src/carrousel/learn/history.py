@@ -5,6 +5,8 @@ import io
 import math
 from dataclasses import asdict, dataclass, field, fields
 
+from carrousel.errors import ModelError
+
 __all__ = ["Epoch", "History"]
 
 
@@ -79,9 +81,16 @@ class History:
 
     @classmethod
     def from_csv(cls, text: str, stopped: str = "epochs") -> "History":
-        """Return the epochs that `to_csv` wrote, and why they stopped."""
+        """Return the epochs that `to_csv` wrote, and why they stopped.
+
+        Raises:
+            ModelError: it did not write them.
+        """
         rows = csv.DictReader(io.StringIO(text))
-        epochs = [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
+        try:
+            epochs = [Epoch(int(row.pop("epoch")), **{name: float(row[name]) for name in row}) for row in rows]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"history.csv - line {rows.line_num} is no epoch - train again, or take a copy") from error
         return cls(epochs, stopped)
 
 

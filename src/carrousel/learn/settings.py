@@ -31,7 +31,7 @@ class Training:
 
     Raises:
         OptionError: a number is out of its range, or there is no such device.
-        OptionTypeError: a whole number is not whole.
+        OptionTypeError: a number is none, or a whole one is not whole.
     """
 
     epochs: int = 100
@@ -51,12 +51,10 @@ class Training:
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "devices", "num_nodes", "threads"):
             _check_whole(name, getattr(self, name))
-        for name in ("lr", "clip", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"Training - {name} is {value}, expected a number above 0 - give a larger number")
-        if not self.weight_decay >= 0:
-            raise OptionError(f"Training - weight_decay is {self.weight_decay}, expected 0 or more - use 0 for none")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise OptionTypeError(f"Training - seed is {self.seed!r}, expected a whole number - give one, such as 0")
+        for name in ("lr", "clip", "max_seconds", "weight_decay"):
+            _check_number(name, getattr(self, name))
         self.accelerator()
 
     def accelerator(self) -> tuple[str, int]:
@@ -77,6 +75,17 @@ class Training:
         if device.type == "cuda" and (device.index or 0) >= found:
             raise OptionError(f"Training - device {self.device!r}, this machine has {found} GPUs - use device='auto'")
         return device.type, device.index or 0
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None and name == "max_seconds":
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise OptionTypeError(f"Training - {name} is {value!r}, expected a number - give one")
+    if name == "weight_decay" and not value >= 0:
+        raise OptionError(f"Training - weight_decay is {value}, expected 0 or more - use 0 for none")
+    if name != "weight_decay" and not value > 0:
+        raise OptionError(f"Training - {name} is {value}, expected a number above 0 - give a larger number")
 
 
 def _check_whole(name: str, value: object) -> None:

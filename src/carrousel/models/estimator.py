@@ -67,6 +67,8 @@ class Estimator(BaseEstimator):
     history_: History
     metrics_: dict[str, Any]
     report_: str
+    #: Files that go into the run's folder too, name -> text.
+    kept_: dict[str, str]
 
     #: Processes that train together, on each of so many machines: where it is trained, not what, so no parameters.
     devices: int = 1
@@ -164,9 +166,10 @@ class Estimator(BaseEstimator):
             estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
             estimator.metrics_ = dict(run.metrics)
             estimator.history_ = History.from_csv(run.files["history.csv"], run.config["stopped"])
+            estimator.report_, estimator.kept_ = "", {}
             estimator._restore(run.preprocess, run.weights)
         except (KeyError, TypeError, IndexError, RuntimeError) as error:
-            raise ModelError(f"{folder} - is damaged: {error!r} - train again, or take a copy") from error
+            raise runs.damaged(Path(folder), error) from error
         return estimator
 
     def report(self, path: str | Path | None = None, title: str | None = None) -> str:
@@ -188,6 +191,15 @@ class Estimator(BaseEstimator):
             write_whole({Path(path): self.report_.encode()})
         return self.report_
 
+    def keep(self, name: str, text: str) -> None:
+        """Write a text into the run's folder too, when it is saved.
+
+        Args:
+            name: of the file, with .txt or .csv.
+            text: what it holds.
+        """
+        self.kept_[name] = text
+
     def _html(self, title: str) -> str:
         """The report."""
         raise NotImplementedError
@@ -200,7 +212,7 @@ class Estimator(BaseEstimator):
 
     def _files(self) -> dict[str, str]:
         """Files beside the weights, name -> text."""
-        return {}
+        return {**self.kept_, **({"report.html": self.report_} if self.report_ else {})}
 
     def _preprocess(self) -> dict[str, Any]:
         """What turns data into the network's inputs, for JSON."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,15 @@ from torch import Tensor
 from carrousel.errors import ModelError, OutputError
 from carrousel.processes import is_first_process
 
-__all__ = ["FORMAT", "Run", "check_free", "read", "write"]
+__all__ = ["FORMAT", "Run", "check_free", "damaged", "read", "write"]
 
 #: Raised when what the files hold changes; older versions refuse what is newer.
 FORMAT = 1
 CONFIG, WEIGHTS, PREPROCESS, METRICS = "config.json", "weights.safetensors", "preprocess.json", "metrics.json"
+HISTORY = "history.csv"
 
 _PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".bin"}
+_TEXTS = {".csv", ".html", ".txt"}
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,26 @@ def read(folder: Path) -> Run:
             f"{folder} - is of format {config['format']}, this version reads up to {FORMAT} - upgrade carrousel"
         )
     known = {CONFIG, WEIGHTS, PREPROCESS, METRICS}
-    others = (path for path in folder.iterdir() if path.name not in known and path.suffix in {".csv", ".html", ".txt"})
-    files = {path.name: path.read_text(encoding="utf-8") for path in others}
+    others = {path.name for path in folder.iterdir() if path.name not in known and path.suffix in _TEXTS}
+    files = {name: _text(folder / name) for name in sorted(others | {HISTORY})}
     weights, preprocess = _read_weights(folder / WEIGHTS), _read_json(folder / PREPROCESS)
     return Run(config, weights, preprocess, _read_json(folder / METRICS), files)
+
+
+def damaged(folder: Path, error: Exception) -> ModelError:
+    """Return the error of a run whose files do not go together.
+
+    Args:
+        folder: where it lies.
+        error: what came of it.
+    """
+    what, todo = f"{folder} - is damaged: {type(error).__name__}, {error}", "train again, or take a copy"
+    if isinstance(error, KeyError):
+        what = f"{folder} - is damaged: {error} is missing in its files"
+    if isinstance(error, RuntimeError) and (problems := str(error).splitlines()[1:]):  # torch: a line for each tensor
+        first = textwrap.shorten(problems[0], 160, placeholder=" ...")
+        what = f"{folder / WEIGHTS} - is not of the net that {CONFIG} describes: {first.rstrip('.')}"
+    return ModelError(f"{what} - {todo}")
 
 
 def _write_file(path: Path, content: bytes) -> None:
@@ -166,9 +185,18 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"{path} - can not be read: {error.strerror} - the run is damaged, train it again") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
+    content = _content(path)
     try:
-        found = json.loads(_content(path))
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} - is damaged: {error} - train again, or take a copy") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content = _content(path)
+    try:
+        found = json.loads(content)
     except ValueError as error:
         raise ModelError(f"{path} - is damaged: {error} - train again, or take a copy") from error
     if not isinstance(found, dict):

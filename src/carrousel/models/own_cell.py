@@ -5,7 +5,7 @@ from pathlib import Path
 
 from carrousel.cell import Cell
 from carrousel.cells import get
-from carrousel.errors import OptionError, UnknownNameError, did_you_mean
+from carrousel.errors import OptionError, OptionTypeError, UnknownNameError, did_you_mean
 
 __all__ = ["find"]
 
@@ -19,6 +19,7 @@ def find(cell: str | Cell) -> Cell:
     Raises:
         UnknownNameError: there is no such cell.
         OptionError: the file can not be read, or what has the name is no cell.
+        OptionTypeError: it is neither a text nor a cell.
 
     Example:
         >>> find("gru").name
@@ -26,6 +27,8 @@ def find(cell: str | Cell) -> Cell:
     """
     if isinstance(cell, Cell):
         return cell
+    if not isinstance(cell, str):
+        raise OptionTypeError(f"cell - is {cell!r}, expected a name, path/to/file.py:name, or a Cell - give one")
     path, separator, name = cell.rpartition(":")
     if not separator:
         return get(cell)

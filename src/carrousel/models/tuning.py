@@ -2,9 +2,11 @@
 
 import csv
 import io
+import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from carrousel.errors import MissingExtraError, OptionError, OptionTypeError
@@ -19,6 +21,10 @@ __all__ = ["Tuned", "space_of", "tune"]
 
 #: Hidden units that are tried besides the estimator's own.
 _SIZES = {"forecast": (32, 64, 128, 256), "classify": (32, 64, 128, 256), "generate": (128, 256, 512)}
+
+
+#: How often a database is tried again, and after how many seconds.
+_ATTEMPTS, _PAUSE = 4, 0.25
 
 
 def space_of(estimator: Estimator) -> dict[str, Draw]:
@@ -158,12 +164,19 @@ def _study_of(estimator: Estimator, storage: str | None, name: str) -> "Study":
         import optuna
     except ImportError as error:
         raise MissingExtraError('tune - optuna is not installed - pip install "carrousel[tune]"') from error
-    from sqlalchemy.exc import SQLAlchemyError  # Optuna's own way to databases
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # Optuna's own way to databases
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=estimator.seed if storage is None else None)
+    begin = partial(optuna.create_study, storage=storage, study_name=name, load_if_exists=True, sampler=sampler)
     try:
-        study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, sampler=sampler)
+        for _ in range(_ATTEMPTS):
+            with suppress(DBAPIError):  # tables that another process is just making
+                study = begin()
+                break
+            time.sleep(_PAUSE)
+        else:
+            study = begin()
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise OptionError(

@@ -295,6 +295,30 @@ def test_steps_with_labels_are_looked_inside_too():
     assert seen.reach[-1] > 0
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_predictions_of_what_was_held_out_go_with_the_run(refit, tmp_path):
+    classifier = small(refit=refit, epochs=2).fit(long_frame(*easy(40)))
+    classifier.save(tmp_path / "run")
+    kept = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    scores = classifier.metrics_["validation"]
+    assert len(kept) == scores["count"] == 3
+    assert set(kept["id"]) < {f"s{k}" for k in range(40)}
+    true = dict(zip((f"s{k}" for k in range(40)), easy(40)[1], strict=True))
+    assert kept["label"].tolist() == [true[name] for name in kept["id"]]
+    assert (kept["label"] == kept["predicted"]).mean() == scores["accuracy"]  # of the net that did not see them
+
+
+def test_predictions_of_each_step_and_of_a_test_part(tmp_path):
+    X, y = easy(20)
+    steps = [[name] * len(x) for x, name in zip(X, y, strict=True)]
+    classifier = small(epochs=1).fit(X[:16], steps[:16])
+    held = [int(line.split(",")[0]) for line in classifier.kept_["predictions.csv"].splitlines()[1:]]
+    assert all(held.count(k) == len(X[k]) for k in set(held))
+    classifier.fit(X[:16], steps[:16], val=(X[16:18], steps[16:18]), test=(X[18:], steps[18:]))
+    assert len(classifier.kept_["predictions.csv"].splitlines()) == 1 + sum(map(len, X[18:]))
+    assert small(epochs=1, val_fraction=0.0).fit(X, y).kept_ == {}
+
+
 def test_evaluate_adds_to_the_metrics(fitted):
     X, y = easy(30, seed=4)
     scores = fitted.evaluate(X, y)
@@ -398,6 +422,13 @@ def test_wrong_data_is_told_at_prediction(fitted):
         small(epochs=1).fit(*easy(12), val=([np.zeros((3, 1))], ["low"]))
 
 
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_no_sequences(fitted, nothing):
+    for method in (fitted.predict, fitted.predict_proba, lambda X: small().fit(X, [])):
+        with pytest.raises(DataError, match=r"^X - 0 sequences, expected at least 1 - give a list of \(T, C\) arrays$"):
+            method(nothing)
+
+
 def test_predict_before_fit():
     for method in ("predict", "predict_proba"):
         with pytest.raises(NotFittedError, match=r"not fitted yet - call fit\(\) first"):
@@ -418,6 +449,10 @@ def test_options_that_can_not_be():
     refused("scaler - 'minmax' is no scale", X, y, {"scaler": "minmax"}, OptionError)
     refused("missing - 'drop' is no way", X, y, {"missing": "drop"}, OptionError)
     refused("layout - got 'TNC', expected one of", X, y, {"layout": "TNC"}, OptionError)
+    refused("cell - is 3, expected a name", X, y, {"cell": 3}, OptionTypeError)
+    refused("lr is 'x', expected a number - give one", X, y, {"lr": "x"}, OptionTypeError)
+    refused("max_seconds is '5', expected a number", X, y, {"max_seconds": "5", "refit": True}, OptionTypeError)
+    refused("seed is 1.5, expected a whole number", X, y, {"seed": 1.5}, OptionTypeError)
     refused("No cell|no cell|'lstn'", X, y, {"cell": "lstn"}, ValueError)
 
 

@@ -9,7 +9,15 @@ import torch
 from sklearn.base import clone
 
 from carrousel.data.text import LEAST, read_text
-from carrousel.errors import DataError, NotFittedError, OptionError, OptionTypeError, OutputError, UnknownNameError
+from carrousel.errors import (
+    DataError,
+    ModelError,
+    NotFittedError,
+    OptionError,
+    OptionTypeError,
+    OutputError,
+    UnknownNameError,
+)
 from carrousel.models.generation.generator import Generator
 
 #: A language of four words, one of which needs two symbols of context.
@@ -183,6 +191,35 @@ def test_the_report_is_kept_with_the_run(tmp_path: Path, fitted: Generator) -> N
         fitted.report(tmp_path / "no" / "page.html")
 
 
+def test_a_text_that_is_kept_with_the_run(tmp_path: Path, fitted: Generator) -> None:
+    again = clone(fitted).set_params(epochs=1).fit(text(300))
+    again.keep("sample.txt", "abc. Zoë ")
+    again.save(tmp_path / "run")
+    assert (tmp_path / "run" / "sample.txt").read_text(encoding="utf-8") == "abc. Zoë "
+    again.fit(text(300)).save(tmp_path / "other")
+    assert not (tmp_path / "other" / "sample.txt").exists()
+
+
+def test_a_run_whose_files_do_not_go_together(tmp_path: Path, fitted: Generator) -> None:
+    fitted.save(tmp_path / "run")
+    config = (tmp_path / "run" / "config.json").read_text()
+    (tmp_path / "run" / "config.json").write_text(config.replace('"hidden_size": 16', '"hidden_size": 17'))
+    said = (
+        r"run/weights.safetensors - is not of the net that config.json describes: size mismatch for .* - train again, "
+        "or take a copy"
+    )
+    with pytest.raises(ModelError, match=said) as caught:
+        Generator.load(tmp_path / "run")
+    assert len(str(caught.value).removeprefix(str(tmp_path))) < 300
+    assert "\n" not in str(caught.value)
+    (tmp_path / "run" / "preprocess.json").write_text('{"level": "char"}')
+    with pytest.raises(ModelError, match="run - is damaged: 'characters' is missing in its files - train again, or"):
+        Generator.load(tmp_path / "run")
+    (tmp_path / "run" / "preprocess.json").write_text('{"level": "char", "characters": 7, "example": ""}')
+    with pytest.raises(ModelError, match=r"run - is damaged: TypeError, .* - train again, or take a copy"):
+        Generator.load(tmp_path / "run")
+
+
 def test_clone_has_the_parameters_and_nothing_learned(fitted: Generator) -> None:
     copy = clone(fitted)
     assert copy.get_params() == fitted.get_params()
@@ -249,6 +286,10 @@ def test_texts_that_can_not_be_judged(fitted: Generator) -> None:
         ({"batch_size": 0}, OptionError, "batch_size is 0, expected a whole number from 1"),
         ({"epochs": 0}, OptionError, "epochs is 0, expected at least 1"),
         ({"lr": 0}, OptionError, "lr is 0, expected a number above 0"),
+        ({"lr": "x"}, OptionTypeError, "lr is 'x', expected a number - give one"),
+        ({"max_seconds": "5"}, OptionTypeError, "max_seconds is '5', expected a number - give one"),
+        ({"seed": 1.5}, OptionTypeError, "seed is 1.5, expected a whole number - give one"),
+        ({"cell": 3}, OptionTypeError, "cell - is 3, expected a name"),
         ({"device": "cuda:99"}, OptionError, "this machine has"),
         ({"cell": "lstn"}, UnknownNameError, "Did you mean"),
     ],

@@ -17,14 +17,14 @@ from carrousel.cell import Cell
 from carrousel.data import scaling
 from carrousel.data.answer import answer
 from carrousel.data.audio import Audio
-from carrousel.data.labelled import Columns, Labelled
+from carrousel.data.labelled import Columns
 from carrousel.data.ragged import Ragged
 from carrousel.learn import History, InOrder, Training, fit
 from carrousel.learn.fit import checkpoint_of
 from carrousel.models import own_cell
 from carrousel.models.classification import classes
 from carrousel.models.classification import page as pages
-from carrousel.models.classification.data import Part, Reading, example_of
+from carrousel.models.classification.data import Part, Reading, example_of, ids_of
 from carrousel.models.classification.examples import Bucketed, losses, of_similar_length
 from carrousel.models.classification.net import ClassifyNet
 from carrousel.models.classification.options import check_options
@@ -166,6 +166,8 @@ class Classifier(ClassifierMixin, Reading):
             Itself.
         """
         check_options(self)
+        own_cell.find(self.cell)
+        self._training_of(1)  # says what is wrong with it
         self.audio_ = audio or Audio()
         asked = Columns(label=label, id=id, time=time, interleaved=channels)
         found = self._read(X, y, asked)
@@ -178,21 +180,20 @@ class Classifier(ClassifierMixin, Reading):
         labels, self.per_step_ = classes.labels_of(found.labels, x)
         self.classes_ = classes.find_classes(labels)
         codes = classes.encode(labels, self.classes_, "y")
-        training, validation = self._parts(x, codes, val)
+        training, validation, held = self._parts((x, codes), ids_of(found), val)
         last = None if test is None else self._pair(test)
         tested = None if last is None else self._true(last, "test")
         self.lengths_ = (int(x.lengths.min()), int(x.lengths.max()))
         self.counts_ = {"train": len(training[0]), "validation": 0 if validation is None else len(validation[0])}
-        self.metrics_, self.again_, self.predictions_ = {}, {}, ""
+        self.metrics_, self.again_, self.report_, self.kept_ = {}, {}, "", {}
         self.history_ = self._learn(training, validation, self._training_of(len(x)), folder, resume)
         if validation is not None:
-            self.metrics_["validation"] = self._result(*validation)
+            self._measure("validation", held, *validation)
             if self._refits(len(x)) and val is None:
                 self._learn_all((x, codes), folder, resume)
         self.example_ = example_of(*(validation or training), self.per_step_)
         if last is not None and tested is not None:
-            self.metrics_["test"] = self._result(*tested)
-            self.predictions_ = self._csv(last, *tested)
+            self._measure("test", ids_of(last), *tested)
         return self
 
     def _learn(
@@ -234,9 +235,10 @@ class Classifier(ClassifierMixin, Reading):
         batches = -(-sequences // self.batch_size) if isinstance(self.batch_size, int) and self.batch_size > 0 else 1
         if self.epochs == "auto":
             settled.epochs = min(_MOST, max(_FEWEST, -(-_UPDATES // batches)))
-        if self._refits(sequences) and self.val_fraction and self.max_seconds:
-            settled.max_seconds = self.max_seconds / 2
-        return settled._training()
+        training = settled._training()
+        if self._refits(sequences) and self.val_fraction and training.max_seconds:
+            training = replace(training, max_seconds=training.max_seconds / 2)
+        return training
 
     def _refits(self, sequences: int) -> bool:
         return sequences <= _REFITTED if self.refit == "auto" else bool(self.refit)
@@ -308,15 +310,20 @@ class Classifier(ClassifierMixin, Reading):
             X: as in `fit`.
             y: labels, unless they are in X.
         """
-        self.metrics_["test"] = self._result(*self._true(self._new(X, y, True), "test"))
+        x, codes = self._true(self._new(X, y, True), "test")
+        self.metrics_["test"] = result(self.classes_, codes, self._probabilities(x), self.majority_)
         return dict(self.metrics_["test"])
 
     @property
     def _label_name(self) -> str:
         return (self.columns_ and self.columns_.label) or "label"
 
-    def _result(self, x: Ragged, codes: NDArray[np.int64]) -> dict[str, Any]:
-        return result(self.classes_, codes, self._probabilities(x), self.majority_)
+    def _measure(self, part: str, ids: NDArray[Any], x: Ragged, codes: NDArray[np.int64]) -> None:
+        """Keep the scores of data with labels, and each label beside what was said; of the last such data."""
+        probabilities = self._probabilities(x)
+        self.metrics_[part] = result(self.classes_, codes, probabilities, self.majority_)
+        owners = ids[x.owners] if self.per_step_ else ids
+        self.keep("predictions.csv", pages.predictions(owners, codes, probabilities, self.classes_))
 
     def _probabilities(self, x: Ragged) -> NDArray[np.float64]:
         """(sequence, class), or with one label per step (step, class)."""
@@ -341,10 +348,6 @@ class Classifier(ClassifierMixin, Reading):
     def _html(self, title: str) -> str:
         return pages.html(self, title)
 
-    def _files(self) -> dict[str, str]:
-        kept = {"report.html": getattr(self, "report_", ""), "predictions.csv": getattr(self, "predictions_", "")}
-        return {name: text for name, text in kept.items() if text}
-
     def _inside(self) -> tuple[Any, str] | None:
         """What the layers do over the example, and what it is; a loaded classifier has none."""
         from carrousel.report.inside import look_inside
@@ -361,12 +364,6 @@ class Classifier(ClassifierMixin, Reading):
 
         name = self.classes_[codes[-1]]
         return look_inside(self.net_.recurrent, batch.x, error), f"a sequence of class {name}"  # type: ignore[arg-type]
-
-    def _csv(self, found: Labelled, x: Ragged, codes: NDArray[np.int64]) -> str:
-        """Each label of the test data beside what was said."""
-        ids = np.arange(len(x)) if found.ids is None else found.ids
-        owners = ids[x.owners] if self.per_step_ else ids
-        return pages.predictions(owners, codes, self._probabilities(x), self.classes_)
 
     def _saved_params(self) -> dict[str, Any]:
         params = super()._saved_params()

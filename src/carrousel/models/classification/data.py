@@ -18,7 +18,7 @@ from carrousel.models.classification.examples import Examples
 from carrousel.models.classification.split import held_out
 from carrousel.models.estimator import Estimator
 
-__all__ = ["Part", "Reading", "example_of"]
+__all__ = ["Part", "Reading", "example_of", "ids_of"]
 
 #: Sequences and the numbers of their classes, (sequence,), or with one label per step (step,).
 Part = tuple[Ragged, NDArray[np.int64]]
@@ -46,6 +46,8 @@ class Reading(Estimator):
 
     def _read(self, X: Any, y: Any, columns: Columns | None, is_labelled: bool = True) -> Labelled:
         """Sequences and labels of anything that is passed; a frame beside y is an array of series."""
+        if isinstance(X, list | tuple) and not len(X):
+            raise DataError("X - 0 sequences, expected at least 1 - give a list of (T, C) arrays")
         if labelled.is_table(X) and y is None and (columns is not None or isinstance(X, str | Path)):
             return labelled.read(X, columns, labelled=is_labelled, layout=self.layout, audio=self.audio_)
         return Labelled(ragged(X, self.layout), y)
@@ -85,17 +87,19 @@ class Reading(Estimator):
             labels = np.repeat(labels, x.lengths)
         return x, classes.encode(labels, self.classes_, where)
 
-    def _parts(self, x: Ragged, codes: NDArray[np.int64], val: Any) -> tuple[Part, Part | None]:
-        """What is trained and what is validated on."""
+    def _parts(self, everything: Part, ids: NDArray[Any], val: Any) -> tuple[Part, Part | None, NDArray[Any]]:
+        """What is trained and what is validated on, and how its sequences are called."""
+        x, codes = everything
         if val is not None:
-            return (x, codes), self._true(self._pair(val), "validation")
+            pair = self._pair(val)
+            return everything, self._true(pair, "validation"), ids_of(pair)
         rows = held_out(codes if not self.per_step_ else np.zeros(len(x), np.int64), self.val_fraction, self.seed)
         if not rows.any():
-            return (x, codes), None
+            return everything, None, ids[:0]
         parts = [np.flatnonzero(~rows), np.flatnonzero(rows)]
         of_each = [x.steps_of(part) if self.per_step_ else part for part in parts]
         training, validation = [(x.take(part), codes[at]) for part, at in zip(parts, of_each, strict=True)]
-        return training, validation
+        return training, validation, ids[rows]
 
     def _preprocess(self) -> dict[str, Any]:
         return {
@@ -128,6 +132,11 @@ class Reading(Estimator):
             preprocess["again"],
             tuple(preprocess["lengths"]),
         )
+
+
+def ids_of(found: Labelled) -> NDArray[Any]:
+    """Return how each sequence is called: by its id in a table, else by its place."""
+    return np.arange(len(found.sequences)) if found.ids is None else np.asarray(found.ids)
 
 
 def example_of(x: Ragged, codes: NDArray[np.int64], per_step: bool) -> Part:

@@ -75,7 +75,6 @@ class Generator(Estimator):
 
     vocabulary_: Vocabulary
     example_: str
-    report_: str
 
     def __init__(
         self,
@@ -134,7 +133,7 @@ class Generator(Estimator):
         judged = HeldOut(symbols, cut)
         history = fit(net, Carried(), streams, judged, training, folder=folder, resume=resume)
         self.net_, self.history_, self.vocabulary_ = net, history, vocabulary
-        self.report_ = ""
+        self.report_, self.kept_ = "", {}
         self.example_ = vocabulary.decode(symbols[cut:][:_EXAMPLE])
         self.metrics_ = self._measured(symbols, cut) | {"files": found.files}
         return self
@@ -295,9 +294,6 @@ class Generator(Estimator):
 
         return render(pages.page(self, title))
 
-    def _files(self) -> dict[str, str]:
-        return {"report.html": self.report_} if self.report_ else {}
-
     def _preprocess(self) -> dict[str, Any]:
         return {
             "level": self.vocabulary_.level,
@@ -307,7 +303,7 @@ class Generator(Estimator):
 
     def _restore(self, preprocess: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         self.vocabulary_ = Vocabulary(preprocess["level"], preprocess["characters"])
-        self.example_, self.report_ = preprocess["example"], ""
+        self.example_ = preprocess["example"]
         net = self._net(self.vocabulary_)
         net.load_state_dict(dict(weights))
         self.net_ = net.eval()

@@ -1,0 +1,112 @@
+"""`carrousel tune`: forecast, classify and generate once more, but a search for better parameters is what they fit."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from carrousel.cli import options
+from carrousel.cli.app import INTERRUPTED
+from carrousel.cli.classify import classify
+from carrousel.cli.forecast import forecast
+from carrousel.cli.generate import generate
+from carrousel.cli.tables import print_table, short, table_of
+
+if TYPE_CHECKING:
+    from carrousel.models.estimator import Estimator
+    from carrousel.models.tuning import Tuned
+
+__all__ = ["tune"]
+
+_PANEL = "Search"
+#: Options of a run that a search has no use for: its trials are what is spread, and what is gone on with.
+_NONE = ("devices", "nodes", "resume")
+
+
+@dataclass(frozen=True)
+class Search(options.Run):
+    """A run that is the best of many."""
+
+    trials: Annotated[int, typer.Option(help="Fits in all.", rich_help_panel=_PANEL)] = 20
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Begin no trial after so many seconds.", show_default=False, rich_help_panel=_PANEL),
+    ] = None
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Optuna's address of a database that processes and machines share.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    study: Annotated[str, typer.Option(help="The search's name in it.", rich_help_panel=_PANEL)] = "carrousel"
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Fit on the Ray cluster at this address, on each core a trial.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    found: "list[Tuned]" = field(default_factory=list, init=False)
+
+    def prepare(self, estimator: "Estimator") -> None:
+        """Tell an estimator how it is trained, and that its `fit` is to be a search."""
+        super().prepare(estimator)
+        estimator.__dict__["fit"] = partial(self._search, estimator)
+
+    def _search(self, estimator: "Estimator", *data: Any, folder: Path, resume: bool, **fit: Any) -> None:
+        """Make of an estimator the best that is found; a trial keeps no checkpoint."""
+        from carrousel.models.tuning import tune
+
+        del estimator.__dict__["fit"]
+        found = tune(
+            estimator, *data, trials=self.trials, timeout=self.timeout, storage=self.storage, study=self.study,
+            ray=self.ray, **fit,
+        )  # fmt: skip
+        estimator.__dict__.update(found.best.__dict__)
+        estimator.kept_["trials.csv"] = found.to_csv()
+        self.found.append(found)
+
+    def keep(self, estimator: "Estimator", folder: Path, say: Callable[[], None]) -> None:
+        """Write the best run, and say so.
+
+        Args:
+            estimator: the best.
+            folder: where.
+            say: says it, unless all that is said is JSON.
+
+        Raises:
+            Exit: the search was interrupted; what was best by then is kept.
+        """
+        (found,) = self.found
+
+        def say_all() -> None:
+            if not self.quiet:
+                _say_trials(found)
+            say()
+
+        super().keep(estimator, folder, say_all)
+        if found.is_interrupted:
+            raise typer.Exit(INTERRUPTED)
+
+
+def _say_trials(found: "Tuned") -> None:
+    """Print the trials, the best first."""
+    columns = ("trial", "validation", "seconds", *found.parameters)
+    best_first = sorted(found.trials, key=lambda row: float("inf") if row["validation"] is None else row["validation"])
+    print_table(table_of(columns, ([short(row.get(name)) for name in columns] for row in best_first)))
+    typer.echo()
+
+
+tune = typer.Typer(name="tune", help="Search for better parameters, and keep the best run.", no_args_is_help=True)
+
+for command in (forecast, classify, generate):
+    told = f"Search for better parameters of `carrousel {command.__name__}`, whose options it takes; keep the best run."
+    searching = options.with_run(inspect.unwrap(command), Search, without=_NONE, max_seconds=30.0)
+    tune.command(help=told)(searching)
