@@ -83,7 +83,7 @@ def from_keras(
             f"from_keras - got {type(source).__name__}, expected a Keras layer or what its get_weights() returns - "
             "of a model, pass one layer after the other"
         )
-    _check_kind(kind)
+    kind = _checked_kind(kind)
     flag("from_keras", "reset_after", reset_after)
     directions = _directions(kind, arrays)
     first = directions[0]
@@ -117,7 +117,7 @@ def _read(layer: Any) -> tuple[str, Mapping[str, Any], list[Any]]:
         inner = layer.forward_layer
         kind = type(inner).__name__
         _check_alike(inner, layer.backward_layer)
-    _check_kind(kind)
+    kind = _checked_kind(kind)
     options = inner.get_config()
     if options.get("go_backwards"):
         raise OptionError("from_keras - go_backwards=True has no form here - flip the input in time, and load it again")
@@ -127,12 +127,13 @@ def _read(layer: Any) -> tuple[str, Mapping[str, Any], list[Any]]:
     return kind, options, weights
 
 
-def _check_kind(kind: object) -> None:
+def _checked_kind(kind: str | None) -> str:
     if kind not in _KINDS:
         raise UnknownNameError(
             f"from_keras - the kind of layer is {kind!r}, expected {', '.join(_KINDS)} - "
             'name it beside the weights: kind="LSTM"'
         )
+    return kind
 
 
 #: Options of a Keras layer that both directions must have alike.
