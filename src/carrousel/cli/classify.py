@@ -60,9 +60,9 @@ def classify(
         max_seconds=max_seconds,
     )  # fmt: skip
     run.prepare(classifier)
-    classifier.fit(
-        train, label=label, id=id, time=time, channels=channels, audio=Audio(labels=labels_from), test=test,
-        folder=options.unfinished(folder), resume=run.resume,
+    run.fit(
+        classifier, train, label=label, id=id, time=time, channels=channels, audio=Audio(labels=labels_from), test=test,
+        folder=folder,
     )  # fmt: skip
     if run.report:
         classifier.report(title=train.stem)

@@ -57,9 +57,9 @@ def forecast(
     run.prepare(forecaster)
     table = read_table(data)
     ahead = None if future_data is None else read_table(future_data)
-    forecaster.fit(
-        table, target=_columns(target or "", table), time=time, id=id, freq=freq, time_format=time_format,
-        folder=options.unfinished(folder), resume=run.resume,
+    run.fit(
+        forecaster, table, target=_columns(target or "", table), time=time, id=id, freq=freq, time_format=time_format,
+        folder=folder,
     )  # fmt: skip
     if ahead is not None or not forecaster.future:
         forecaster.keep("forecast.csv", forecaster.predict(future=ahead))

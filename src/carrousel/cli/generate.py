@@ -54,7 +54,7 @@ def generate(
     run.prepare(generator)
     found = read_text(list(text), level, glob)
     Vocabulary.of(found.content).encode(prompt, "prompt")  # says now what will not be known
-    generator.fit(found, folder=options.unfinished(folder), resume=run.resume)
+    run.fit(generator, found, folder=folder)
     sample = generator.generate(prompt, length, temperature, top_k, top_p, run.seed)
     generator.keep("sample.txt", sample)
     if run.report:

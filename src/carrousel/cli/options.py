@@ -69,6 +69,17 @@ class Run:
         estimator.set_params(seed=self.seed, threads=self.threads, device=self.device, verbose=verbose)
         estimator.devices, estimator.num_nodes, estimator.tensorboard = self.devices, self.nodes, self.tensorboard
 
+    def fit(self, estimator: "Estimator", *data: Any, folder: Path, **options: Any) -> None:
+        """Train an estimator.
+
+        Args:
+            estimator: what is trained.
+            *data: what on.
+            folder: of the run; checkpoints lie beside it.
+            **options: of its `fit`.
+        """
+        estimator.fit(*data, folder=unfinished(folder), resume=self.resume, **options)
+
     def keep(self, estimator: "Estimator", folder: Path, say: Callable[[], None]) -> None:
         """Write a run that was trained, and say so.
 

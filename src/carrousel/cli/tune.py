@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,19 +54,20 @@ class Search(options.Run):
     ] = None
     found: "list[Tuned]" = field(default_factory=list, init=False)
 
-    def prepare(self, estimator: "Estimator") -> None:
-        """Tell an estimator how it is trained, and that its `fit` is to be a search."""
-        super().prepare(estimator)
-        estimator.__dict__["fit"] = partial(self._search, estimator)
+    def fit(self, estimator: "Estimator", *data: Any, folder: Path, **options: Any) -> None:
+        """Make of an estimator the best that is found; a trial keeps no checkpoint.
 
-    def _search(self, estimator: "Estimator", *data: Any, folder: Path, resume: bool, **fit: Any) -> None:
-        """Make of an estimator the best that is found; a trial keeps no checkpoint."""
+        Args:
+            estimator: what is trained.
+            *data: what on.
+            folder: of the run.
+            **options: of its `fit`.
+        """
         from carrousel.models.tuning import tune
 
-        del estimator.__dict__["fit"]
         found = tune(
             estimator, *data, trials=self.trials, timeout=self.timeout, storage=self.storage, study=self.study,
-            ray=self.ray, **fit,
+            ray=self.ray, **options,
         )  # fmt: skip
         estimator.__dict__.update(found.best.__dict__)
         estimator.kept_["trials.csv"] = found.to_csv()
