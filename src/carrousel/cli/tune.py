@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["tune"]
 
-_PANEL = "Search"
+_option = partial(typer.Option, show_default=False, rich_help_panel="Search")
 #: Options of a run that a search has no use for: its trials are what is spread, and what is gone on with.
 _NONE = ("devices", "nodes", "resume")
 
@@ -30,28 +31,13 @@ _NONE = ("devices", "nodes", "resume")
 class Search(options.Run):
     """A run that is the best of many."""
 
-    trials: Annotated[int, typer.Option(help="Fits in all.", rich_help_panel=_PANEL)] = 20
-    timeout: Annotated[
-        float | None,
-        typer.Option(help="Begin no trial after so many seconds.", show_default=False, rich_help_panel=_PANEL),
-    ] = None
+    trials: Annotated[int, _option(help="Fits in all.", show_default=True)] = 20
+    timeout: Annotated[float | None, _option(help="Begin no trial after so many seconds.")] = None
     storage: Annotated[
-        str | None,
-        typer.Option(
-            help="Optuna's address of a database that processes and machines share.",
-            show_default=False,
-            rich_help_panel=_PANEL,
-        ),
+        str | None, _option(help="Optuna's address of a database that processes and machines share.")
     ] = None
-    study: Annotated[str, typer.Option(help="The search's name in it.", rich_help_panel=_PANEL)] = "carrousel"
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            help="Fit on the Ray cluster at this address, on each core a trial.",
-            show_default=False,
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
+    study: Annotated[str, _option(help="The search's name in it.", show_default=True)] = "carrousel"
+    ray: Annotated[str | None, _option(help="Fit on the Ray cluster at this address, on each core a trial.")] = None
     found: "list[Tuned]" = field(default_factory=list, init=False)
 
     def fit(self, estimator: "Estimator", *data: Any, folder: Path, **options: Any) -> None:
