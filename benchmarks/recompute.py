@@ -31,11 +31,12 @@ def _at(shape: Shape, plan: Plan) -> list[Timing]:
         "torch.nn": nn.LSTM(*sizes),
     }
     x, weights = given(shape)
+    expected, alone = layers["carrousel"](x)[0].detach(), _held(layers["carrousel"], x)
     sides: dict[str, Callable[[], Any]] = {}
     for name, layer in layers.items():
         layer.load_state_dict(layers["carrousel"].state_dict())
-        agree(f"{name}, {shape}", layer(x)[0].detach(), layers["carrousel"](x)[0].detach())
-        side = name if name == "carrousel" else f"{name}, holds {_held(layer, x) / _held(layers['carrousel'], x):.2f}"
+        agree(f"{name}, {shape}", layer(x)[0].detach(), expected)
+        side = name if name == "carrousel" else f"{name}, holds {_held(layer, x) / alone:.2f}"
         sides[side] = Gradients(lambda layer=layer: layer(x)[0], list(layer.parameters()), weights)
     return timed(sides, "training", plan, "recompute", "lstm", shape)
 

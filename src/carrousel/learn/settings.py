@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from carrousel.errors import OptionError, OptionTypeError
 
-__all__ = ["Training"]
+__all__ = ["Training", "number"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,26 @@ class Training:
         return device.type, device.index or 0
 
 
-def _check_number(name: str, value: object) -> None:
+def number(where: str, name: str, value: object, *kinds: type) -> None:
+    """Check that an option is a number.
+
+    Args:
+        where: begins the message.
+        name: the option's.
+        value: what it is.
+        *kinds: of numbers that are taken besides Python's own.
+
+    Raises:
+        OptionTypeError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, *kinds)):
+        raise OptionTypeError(f"{where} - {name} is {value!r}, expected a number - give one")
+
+
+def _check_number(name: str, value: Any) -> None:
     if value is None and name == "max_seconds":
         return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionTypeError(f"Training - {name} is {value!r}, expected a number - give one")
+    number("Training", name, value)
     if name == "weight_decay" and not value >= 0:
         raise OptionError(f"Training - weight_decay is {value}, expected 0 or more - use 0 for none")
     if name != "weight_decay" and not value > 0:

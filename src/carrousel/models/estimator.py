@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from carrousel.cell import Cell
 from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError, OptionTypeError
 from carrousel.learn.history import History
-from carrousel.learn.settings import Training
+from carrousel.learn.settings import Training, number
 from carrousel.models import folder as runs
 from carrousel.writing import write_whole
 
@@ -22,20 +22,10 @@ except ImportError as error:
         'carrousel - scikit-learn is not installed, the estimators need it - pip install "carrousel[fit]"'
     ) from error
 
-__all__ = ["Estimator", "number"]
+__all__ = ["Estimator"]
 
 #: Seeds are those of numpy and scikit-learn: multiplied by the numbers of epochs they are still torch's.
 _SEEDS = 2**32
-
-
-def number(where: str, name: str, value: object) -> None:
-    """Check that an option is a number.
-
-    Raises:
-        OptionTypeError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise OptionTypeError(f"{where} - {name} is {value!r}, expected a number - give one")
 
 
 class _EstimatorNotFittedError(NotFittedError, SklearnsNotFittedError):
@@ -86,9 +76,9 @@ class Estimator(BaseEstimator):
             raise OptionTypeError(f"{where} - seed is {seed!r}, expected a whole number - give one from 0")
         if not 0 <= seed < _SEEDS:
             raise OptionError(f"{where} - seed is {seed}, expected 0 to {_SEEDS - 1} - give another")
-        number(where, "lr", self.lr)
+        number(where, "lr", self.lr, np.number)
         if self.max_seconds is not None:
-            number(where, "max_seconds", self.max_seconds)
+            number(where, "max_seconds", self.max_seconds, np.number)
         names = ("lr", "epochs", "patience", "max_seconds", "device", "seed", "threads", "verbose")
         batch = self.batch_size
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from carrousel.errors import MissingExtraError, OptionError, OptionTypeError
-from carrousel.learn.settings import Training
+from carrousel.learn.settings import Training, number
 from carrousel.models.estimator import Estimator
 from carrousel.models.searching import Draw, Given, Search, here, over_ray
 
@@ -38,8 +38,7 @@ def space_of(estimator: Estimator) -> dict[str, Draw]:
     """
     own = estimator.get_params(deep=False)
     for name in ("hidden_size", "num_layers", "dropout", "batch_size"):
-        if isinstance(own[name], bool) or not isinstance(own[name], int | float):
-            raise OptionTypeError(f"tune - {name} is {own[name]!r}, expected a number - give one")
+        number("tune", name, own[name])
     Training(lr=own["lr"])  # says what is wrong with it
     sizes = sorted({*_SIZES[estimator.kind], own["hidden_size"]})
     batches = sorted({16, 32, 64, 128, own["batch_size"]})

@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from carrousel.data.missing import check_way
 from carrousel.data.scaling import check_kind
 from carrousel.data.windows import check_subtracted
 from carrousel.errors import OptionError
-from carrousel.models.estimator import number
+from carrousel.learn.settings import number
 from carrousel.models.forecasting.plan import check_horizon
 from carrousel.models.forecasting.quantiles import check_levels
 from carrousel.nn.checks import flag, whole_number
@@ -36,7 +38,7 @@ def check_options(asked: "Forecaster") -> None:
     for name in ("hidden_size", "num_layers"):
         whole_number(where, name, getattr(asked, name), 1)
     for name in ("dropout", "weight_decay"):
-        number(where, name, getattr(asked, name))
+        number(where, name, getattr(asked, name), np.number)
     if not 0 <= asked.dropout < 1:
         raise OptionError(f"{where} - dropout is {asked.dropout}, expected at least 0 and below 1 - give 0 for none")
     if asked.calendar not in ("auto", True, False):
