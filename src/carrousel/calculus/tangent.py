@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import sympy
 
+from carrousel.calculus.lower import Equations
 from carrousel.calculus.names import fresh
 from carrousel.calculus.printing import text
 from carrousel.calculus.trace import Product, Trace
@@ -30,6 +31,8 @@ class Tangent:
             `n_i` for their sum.
         factors: vector of weights that multiplies something, `p.i` -> its name, `p_i`.
         names: quantity -> the name of its tangent.
+        steps: the step's quantities as equations.
+        partials: quantity that moves -> what it reads that moves, and its derivative by that.
     """
 
     trace: Trace
@@ -37,6 +40,8 @@ class Tangent:
     net_inputs: dict[str, str]
     factors: dict[str, str]
     names: dict[str, str]
+    steps: Equations
+    partials: dict[str, dict[str, sympy.Expr]]
 
     def __str__(self) -> str:
         width = max(len(left) for left, _ in self.lines)
@@ -67,20 +72,23 @@ def tangent(forward: Trace) -> Tangent:
             taken.add(names[name])
     known = {value: symbol for symbol, value in equations if not value.is_Atom}
     moving = {*net_inputs.values(), *factors.values(), *(f"{state}_prev" for state in forward.definition.states)}
-    steps, tangents = [], []
+    partials: dict[str, dict[str, sympy.Expr]] = {}
     for symbol, value in equations:
-        steps.append((symbol.name, text(value, order)))
-        terms = []
+        by = {}
         for read in sorted(value.free_symbols, key=lambda s: order[s.name]):
             if read.name in moving:
                 partial = sympy.diff(value, read).xreplace(known).replace(stop_gradient.symbol, lambda q: q)
                 if partial != 0:
-                    terms.append(_times(text(partial, order), partial, names[read.name]))
-        if terms:
+                    by[read.name] = partial
+        if by:
             moving.add(symbol.name)
-            tangents.append((names[symbol.name], " + ".join(terms)))
+            partials[symbol.name] = by
+    lines = [(symbol.name, text(value, order)) for symbol, value in equations]
+    for name, by in partials.items():
+        terms = [_times(text(partial, order), partial, names[read]) for read, partial in by.items()]
+        lines.append((names[name], " + ".join(terms)))
     moved = {name: names[name] for name in names if name in moving}
-    return Tangent(forward, (*steps, *tangents), net_inputs, factors, moved)
+    return Tangent(forward, tuple(lines), net_inputs, factors, moved, tuple(equations), partials)
 
 
 def _times(factor: str, partial: sympy.Expr, name: str) -> str:

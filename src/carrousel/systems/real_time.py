@@ -1,4 +1,8 @@
-"""Many nets that learn at every step: real-time recurrent learning of any cell under output units."""
+"""Many nets that learn at every step: real-time recurrent learning of any cell under output units.
+
+The steps run in a compiled kernel (`carrousel.systems.steps`). `backend="eager"` takes them one after the other in
+plain tensors (`carrousel.systems.plain_steps`): slow, obvious, the reference.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -6,14 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from carrousel.errors import UnknownNameError
 from carrousel.systems import readout
-from carrousel.systems.influence import Influence
 from carrousel.systems.network import Network
+from carrousel.systems.plain_steps import PlainSteps
 from carrousel.systems.rows import Rows, by_net, by_step
+from carrousel.systems.steps import Steps
 from carrousel.systems.sweep import Sweep
 from carrousel.tasks.sequences import Sequences
 
 __all__ = ["Continual", "RealTime"]
+
+_STEPS: dict[str, type[Steps] | type[PlainSteps]] = {"llvm": Steps, "eager": PlainSteps}
 
 
 class RealTime(Rows):
@@ -24,6 +32,11 @@ class RealTime(Rows):
         seeds: one for each net; its weights depend on nothing else.
         rate: the learning rate.
         dtype: of everything.
+        backend: "llvm" for the compiled kernel, or "eager".
+
+    Raises:
+        OptionError: the cell has no tangent equations, or its gradient is truncated in part.
+        UnknownNameError: there is no such backend.
 
     Example:
         >>> from carrousel import cells
@@ -38,10 +51,20 @@ class RealTime(Rows):
         Hochreiter & Schmidhuber (1997), appendix A.1.
     """
 
-    def __init__(self, network: Network, seeds: Sequence[int], rate: float, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: Network,
+        seeds: Sequence[int],
+        rate: float,
+        dtype: torch.dtype = torch.float32,
+        backend: str = "llvm",
+    ) -> None:
         super().__init__(network, seeds, dtype)
+        if backend not in _STEPS:
+            raise UnknownNameError(f"RealTime - unknown backend {backend!r} - expected 'llvm' or 'eager'")
         self.rate = rate
-        self.influence = Influence(network, len(seeds), dtype)
+        self.steps = _STEPS[backend](network, self.w)
+        self.w = self.steps.w
         self.sweep = Sweep(network, len(seeds), dtype)
 
     def predict(self, sequences: Sequences) -> Tensor:
@@ -55,36 +78,22 @@ class RealTime(Rows):
         Returns:
             The outputs as they were before each change, (time, net, 1, output).
         """
-        inputs, symbols, target = self._cut(sequences)
-        begins = None if sequences.resets is None else [row.nonzero().squeeze(1) for row in sequences.resets.squeeze(2)]
-        if begins is None:
-            self.influence.begin(len(self))
-        outputs = []
-        for t, x in enumerate(inputs):
-            if begins is not None and len(begins[t]):
-                self.influence.reset(begins[t])
-            outputs.append(self._step(x, symbols[t], target[t]))
-        return torch.stack(outputs)
+        y, steps = self._take(sequences), self.steps
+        steps.rate.fill_(self.rate)
+        if sequences.resets is None:
+            steps.begin()
+        else:
+            steps.begin_anew(slice(len(y)), sequences.resets.squeeze(2))
+        steps.run(0, len(y))
+        return y.unsqueeze(2)
 
-    def _cut(self, sequences: Sequences) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs as values (time, net, input), as given (time, net, 1[, input]); targets (time, net, 1[, output])."""
-        x, network = sequences.x.squeeze(2), self.network
-        values = one_hot(x, network.inputs).to(self.w.dtype) if network.symbols else x
-        return values, x.unsqueeze(2), sequences.target.squeeze(2).unsqueeze(2)
-
-    def _step(self, x: Tensor, symbols: Tensor, target: Tensor) -> Tensor:
-        """One step of all nets; returns (net, 1, output)."""
-        network, w = self.network, self.w
-        h = self.influence.advance(w, x).unsqueeze(1)
-        y = readout.outputs(network, w, h, symbols)
-        if not target.is_floating_point() and int(target.max()) < 0:
-            return y  # nobody is asked
-        delta = readout.deltas(network, y, target)
-        change = torch.zeros_like(w)
-        passed = readout.back(network, w, change, delta, h, symbols)
-        change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
-        self.change(change, self.rate)
-        return y
+    def _take(self, sequences: Sequences) -> Tensor:
+        """Lay out the steps of sequences; returns where their outputs will be, (time, net, output)."""
+        x = sequences.x.squeeze(2)
+        values = one_hot(x, self.network.inputs).to(self.w.dtype) if self.network.symbols else x
+        if self.learns is not None:
+            self.steps.learns.copy_(self.learns)
+        return self.steps.take(values, sequences.target.squeeze(2))
 
 
 class Continual(RealTime):
@@ -93,8 +102,8 @@ class Continual(RealTime):
     A net whose stream has ended is idle until its next sequence begins; there the next stream begins.
 
     Args:
-        network, seeds, rate, dtype: as of `RealTime`.
-        wrong: (outputs, targets) of a step -> which are wrong, (net, 1, output) -> (net, 1).
+        network, seeds, rate, dtype, backend: as of `RealTime`.
+        wrong: (outputs, targets) of a step -> which are wrong, (net, output) -> (net,).
         decay: the rate is multiplied by this at every step of a stream, and is `rate` again where one begins.
         longest: steps after which a stream ends without a mistake.
         has_resets: whether states begin anew with every sequence of a stream, an "external reset".
@@ -127,12 +136,13 @@ class Continual(RealTime):
         longest: int = 100_000,
         has_resets: bool = False,
         dtype: torch.dtype = torch.float32,
+        backend: str = "llvm",
     ) -> None:
-        super().__init__(network, seeds, rate, dtype)
+        super().__init__(network, seeds, rate, dtype, backend)
         self.wrong, self.decay, self.longest, self.has_resets = wrong, decay, longest, has_resets
         self.begun = torch.zeros(len(seeds), dtype=torch.long)
         self._goes_on = torch.zeros(len(seeds), dtype=torch.bool)
-        self._rate = torch.zeros(len(seeds), 1, dtype=dtype)
+        self._share = torch.zeros(len(seeds), 1, dtype=dtype)
         self._age = torch.zeros(len(seeds), dtype=torch.long)
 
     def learn(self, sequences: Sequences) -> Tensor:
@@ -141,30 +151,26 @@ class Continual(RealTime):
         Returns:
             The outputs as they were before each change, (time, net, 1, output).
         """
-        inputs, symbols, target = self._cut(sequences)
         assert sequences.resets is not None
-        outputs, self.begun = [], torch.zeros_like(self.begun)
+        y, target, self.begun = self._take(sequences), sequences.target.squeeze(2), torch.zeros_like(self.begun)
         for t, starts in enumerate(sequences.resets.squeeze(2)):
             begins = starts & ~self._goes_on
             if (resets := starts if self.has_resets else begins).any():
-                self.influence.reset(resets.nonzero().squeeze(1))
+                self.steps.begin_anew(t, resets)
                 self._begin(begins)
-            outputs.append(self._step(inputs[t], symbols[t], target[t]))
+            torch.mul(self._share, self.rate, out=self.steps.rate)
+            self.steps.run(t, t + 1)
             self._age += 1
-            self._goes_on &= ~self.wrong(outputs[-1], target[t]).squeeze(1) & (self._age < self.longest)
-            self._rate.mul_(self.decay).mul_(self._goes_on.unsqueeze(1))
-        return torch.stack(outputs)
+            self._goes_on &= ~self.wrong(y[t], target[t]) & (self._age < self.longest)
+            self._share.mul_(self.decay).mul_(self._goes_on.unsqueeze(1))
+        return y.unsqueeze(2)
 
     def _begin(self, begins: Tensor) -> None:
         self.begun += begins
         self._goes_on |= begins
-        self._age[begins], self._rate[begins] = 0, 1
-
-    def change(self, change: Tensor, rate: float) -> None:
-        """Change the weights of the nets whose streams go on, each at its rate."""
-        super().change(change.mul_(self._rate), rate)
+        self._age[begins], self._share[begins] = 0, 1
 
     def replace(self, net: int, seed: int) -> None:
         """Put a new net in the place of another; its first stream begins with its next sequence."""
         super().replace(net, seed)
-        self._goes_on[net], self._rate[net] = False, 0
+        self._goes_on[net], self._share[net] = False, 0

@@ -4,15 +4,16 @@ Each stage of a step becomes one function whose lines are the equations' own, un
 line of addresses of a row, the place of a panel in it and the accumulated sums.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
+from carrousel.backends.llvm.elementary import Elementary
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
 from carrousel.calculus.program import Operation, Stage
 
-__all__ = ["equations"]
+__all__ = ["equations", "evaluate"]
 
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 
@@ -36,6 +37,28 @@ def equations(frame: Frame, number: int) -> Code:
     _Equations(code, frame, stage, number).write()
     code.done()
     return code
+
+
+def evaluate(code: Code, elementary: Elementary, operation: Operation, known: Mapping[str, Value]) -> Value:
+    """Write one operation.
+
+    Args:
+        code: where to write.
+        elementary: of the module.
+        operation: what is computed.
+        known: the values of the names that it reads.
+
+    Returns:
+        Its value, under its name.
+    """
+    values = [known[a] if isinstance(a, str) else code.splat(a) for a in operation.arguments]
+    name = "" if operation.name.startswith("_") else operation.name
+    if operation.op in ("copy", "stop_gradient"):
+        return code.named(values[0], name)
+    if operation.op in _ARITHMETIC:
+        emit = getattr(code.builder, _ARITHMETIC[operation.op])
+        return emit(*values, name=name, flags=("contract",))
+    return elementary(code.builder, operation.op, *values, result=name)
 
 
 class _Equations:
@@ -91,14 +114,7 @@ class _Equations:
         return self.addresses[key]
 
     def _evaluate(self, operation: Operation) -> Value:
-        values = [self.values[a] if isinstance(a, str) else self.code.splat(a) for a in operation.arguments]
-        name = "" if operation.name.startswith("_") else operation.name
-        if operation.op in ("copy", "stop_gradient"):
-            return self.code.named(values[0], name)
-        if operation.op in _ARITHMETIC:
-            emit = getattr(self.code.builder, _ARITHMETIC[operation.op])
-            return emit(*values, name=name, flags=("contract",))
-        return self.frame.elementary(self.code.builder, operation.op, *values, result=name)
+        return evaluate(self.code, self.frame.elementary, operation, self.values)
 
     # ------------------------------------------------------------------ stores
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from carrousel.calculus.notation import Definition
 from carrousel.calculus.program import Column, Operation, Outer, Program, Stage, Sum
 from carrousel.errors import BackendError
 
-__all__ = ["Kernel", "Variant", "kernel", "layout_of", "text_of"]
+__all__ = ["SCALARS", "Kernel", "Variant", "entries", "kernel", "layout_of", "text_of"]
 
-_SCALARS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+SCALARS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def text_of(definition: Definition, variant: Variant) -> str:
     isa = ISAS[variant.isa]
     module = ir.Module(definition.name)
     module.triple = machine(isa).triple
-    vector = ir.VectorType(_SCALARS[variant.dtype], variant.lanes)
+    vector = ir.VectorType(SCALARS[variant.dtype], variant.lanes)
     write_sequence(Frame(layout, vector, isa.registers, variant.nets, variant.single, variant.wide, module))
     return issue(str(module))
 
@@ -212,18 +212,29 @@ def kernel(definition: Definition, variant: Variant) -> Kernel:
 
 
 def _load(definition: Definition, variant: Variant) -> Kernel:
-    isa = ISAS[variant.isa]
-    key = f"llvm object {_GENERATOR} {description(isa)} {variant} {definition.identity}"
-    code = fetch(key, lambda: compile_text(text_of(definition, variant), isa))
+    key, isa = f"{variant} {definition.identity}", ISAS[variant.isa]
+    entry, team_entry = entries(key, lambda: text_of(definition, variant), isa, (ENTRY, TEAM))
+    layout = layout_of(definition, variant.direction, variant.keep, variant.traced)
+    return Kernel(layout, variant, entry, team_entry, ENTRY_TYPE(entry))
+
+
+def entries(key: str, write: Callable[[], str], isa: Isa, names: Sequence[str]) -> list[int]:
+    """Return the addresses of functions in the machine code of a text: from disk, or made now.
+
+    Args:
+        key: what the text depends on besides this code.
+        write: writes the text.
+        isa: what it is compiled for.
+        names: of the functions.
+    """
+    code = fetch(f"llvm object {_GENERATOR} {description(isa)} {key}", lambda: compile_text(write(), isa))
     empty = llvm.parse_assembly("")
     empty.triple = machine(isa).triple
     engine = llvm.create_mcjit_compiler(empty, _fresh_machine(isa), use_lmm=True)  # all sections close together
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)  # the code lives as long as its engine
-    entry, team_entry = (engine.get_function_address(name) for name in (ENTRY, TEAM))
-    layout = layout_of(definition, variant.direction, variant.keep, variant.traced)
-    return Kernel(layout, variant, entry, team_entry, ENTRY_TYPE(entry))
+    return [engine.get_function_address(name) for name in names]
 
 
 def _fresh_machine(isa: Isa) -> llvm.TargetMachine:

@@ -1,0 +1,48 @@
+"""The steps of nets that learn in real time, one after the other in plain tensors: the reference."""
+
+import torch
+from torch import Tensor
+
+from carrousel.systems import readout
+from carrousel.systems.influence import Influence
+from carrousel.systems.network import Network
+
+__all__ = ["PlainSteps"]
+
+
+class PlainSteps:
+    """Many nets of one shape on their way over time; arguments and methods are those of `carrousel.systems.steps`."""
+
+    def __init__(self, network: Network, w: Tensor) -> None:
+        self.network, self.w = network, w
+        self.influence = Influence(network, len(w), w.dtype)
+        self.learns, self.rate = torch.ones_like(w), w.new_ones(len(w), 1)
+
+    def begin(self) -> None:
+        """Put every state at its beginning."""
+        self.influence.begin(len(self.w))
+
+    def take(self, x: Tensor, target: Tensor) -> Tensor:
+        """Lay out the steps to come; return where their outputs will be."""
+        self.x, self.target, self.anew = x, target, torch.zeros(x.shape[:2], dtype=torch.bool)
+        self.y = x.new_zeros(*x.shape[:2], self.network.outputs)
+        return self.y
+
+    def begin_anew(self, t: int | slice, nets: Tensor) -> None:
+        """Note which nets begin anew before some of the steps."""
+        self.anew[t] = nets
+
+    def run(self, first: int, last: int) -> None:
+        """Take the steps from `first` to before `last` of those laid out."""
+        network, w = self.network, self.w
+        for t in range(first, last):
+            self.influence.reset(self.anew[t].nonzero().squeeze(1))
+            h = self.influence.advance(w, self.x[t]).unsqueeze(1)
+            x = (self.x[t].argmax(-1) if network.symbols else self.x[t]).unsqueeze(1)
+            y = readout.outputs(network, w, h, x)
+            self.y[t] = y.squeeze(1)
+            delta = readout.deltas(network, y, self.target[t].unsqueeze(1))
+            change = torch.zeros_like(w)
+            passed = readout.back(network, w, change, delta, h, x)
+            change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
+            w.add_(change.mul_(self.learns).mul_(self.rate))

@@ -1,0 +1,230 @@
+"""The steps of nets that learn in real time, on the kernel that is compiled for their cell: no Python between them.
+
+Where every weight stands is in tables, made once (`Places`); what the nets are lies net beside net, as the kernel has
+it.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from carrousel.backends.llvm.real_time import ARGUMENTS, COLUMNS, real_time_kernel
+from carrousel.backends.llvm.target import host
+from carrousel.systems.network import BIAS, OUTPUT, SHORTCUT, Network
+from carrousel.systems.places import NOTHING, Places
+
+__all__ = ["Steps"]
+
+
+class Steps:
+    """Many nets of one shape on their way over time.
+
+    Args:
+        network: what they look like.
+        w: their first weights, (net, weight).
+
+    Attributes:
+        w: the weights, (net, weight): a view of what the kernel reads and writes.
+    """
+
+    def __init__(self, network: Network, w: Tensor) -> None:
+        self.network, self.nets, self.dtype = network, len(w), w.dtype
+        dtype = str(w.dtype).removeprefix("torch.")
+        self._kernel = real_time_kernel(network.cell.definition, host().name, dtype, network.linear)
+        self._stride = -(-self.nets // self._kernel.lanes) * self._kernel.lanes
+        self._states_at = network.inputs + 1
+        places = Places(network)
+        columns = -(-places.columns // COLUMNS) * COLUMNS
+        tables = {**_entries(places, self._states_at), **_fed(places), **_columns(places, columns)}
+        tables |= _outputs(network, self._states_at)
+        states, fed = len(network.cell.initial) * network.hidden, len(tables["fed_rows"])
+        self._sizes = {
+            "inputs": network.inputs,
+            "hidden": network.hidden,
+            "outputs": network.outputs,
+            "weights": network.weights,
+            "columns": columns,
+            "fed": fed,
+            "sources": len(tables["output_sources"]),
+            "states_at": self._states_at,
+            "stride": self._stride,
+        }
+        rows = {
+            "rate": 1,
+            "w": network.weights + 1,
+            "learns": network.weights,
+            "now": self._states_at + states,
+            "influence": states * columns,
+            "old_influence": states * columns,
+            "net_inputs": len(places.gates) * network.hidden,
+            "states": states,
+            "derivatives": self._kernel.derivatives * network.hidden,
+            "jacobian": states * fed,
+            "deltas": network.outputs,
+            "gradient": network.weights + 1,
+        }
+        self._memory = {name: self._rows(number) for name, number in rows.items()}
+        self._memory |= {name: table.to(torch.int64).contiguous() for name, table in tables.items()}
+        self._memory["initial"] = torch.tensor(list(network.cell.initial.values()), dtype=w.dtype)
+        self._memory["now"][network.inputs] = 1
+        self.w = self._memory["w"][:-1, : self.nets].T
+        self.w.copy_(w)
+        self.learns, self.rate = (self._memory[name][:, : self.nets].T for name in ("learns", "rate"))
+        self.learns.fill_(1)
+        self.begin()
+
+    def _rows(self, *shape: int) -> Tensor:
+        return torch.zeros(*shape, self._stride, dtype=self.dtype)
+
+    def begin(self) -> None:
+        """Put every state at its beginning."""
+        states = self._memory["now"][self._states_at :].view(len(self._memory["initial"]), -1)
+        states.copy_(self._memory["initial"].unsqueeze(1).expand_as(states))
+        for name in ("influence", "old_influence"):
+            self._memory[name].zero_()
+
+    def take(self, x: Tensor, target: Tensor) -> Tensor:
+        """Lay out the steps to come.
+
+        Args:
+            x: (time, net, input).
+            target: (time, net, output); or numbers of outputs, (time, net), -1 where nothing is asked.
+
+        Returns:
+            Where their outputs will be, (time, net, output).
+        """
+        time = len(x)
+        asked = torch.ones(time, self.nets) if target.is_floating_point() else (target >= 0)
+        if not target.is_floating_point():
+            target = torch.nn.functional.one_hot(target.clamp(min=0), self.network.outputs)
+        self._memory |= {
+            "x": self._beside(x),
+            "target": self._beside(target),
+            "asked": self._beside(asked),
+            "is_asked": asked.any(1).to(torch.uint8),
+            "anew": self._rows(time),
+            "is_anew": torch.zeros(time, dtype=torch.uint8),
+            "y": self._rows(time, self.network.outputs),
+        }
+        y: Tensor = self._memory["y"][..., : self.nets].mT
+        return y
+
+    def _beside(self, values: Tensor) -> Tensor:
+        """(time, net[, feature]) -> (time[, feature], net), padded to whole registers."""
+        values = values.to(self.dtype)
+        values = values.mT if values.dim() == 3 else values
+        return pad(values, (0, self._stride - self.nets)).contiguous()
+
+    def begin_anew(self, t: int | slice, nets: Tensor) -> None:
+        """Note which nets begin anew before some of the steps.
+
+        Args:
+            t: which steps.
+            nets: bool, ([time,] net).
+        """
+        self._memory["anew"][t, ..., : self.nets] = nets.to(self.dtype)
+        self._memory["is_anew"][t] = nets.any(-1).to(torch.uint8)
+
+    def run(self, first: int, last: int) -> None:
+        """Take the steps from `first` to before `last` of those laid out."""
+        memory, words = self._memory, array("q", bytes(8 * len(ARGUMENTS)))
+        for k, name in enumerate(ARGUMENTS):
+            if name == "time":
+                words[k] = last - first
+            elif name in self._sizes:
+                words[k] = self._sizes[name]
+            else:
+                values = memory[name]
+                start = first * values.stride(0) * values.element_size() if name in _PER_STEP else 0
+                words[k] = values.data_ptr() + start
+        address, _ = words.buffer_info()
+        for group in range(self._stride // self._kernel.lanes):
+            if group:
+                for k in _PER_NET:
+                    words[k] += self._kernel.lanes * self.w.element_size()
+            self._kernel.call(address)
+        if (last - first) % 2:
+            memory["influence"], memory["old_influence"] = memory["old_influence"], memory["influence"]
+
+
+#: Arguments that have something for every step, and the numbers of those that have something for every net.
+_PER_STEP = ("x", "target", "asked", "is_asked", "anew", "is_anew", "y")
+_PER_NET = [
+    k
+    for k, name in enumerate(ARGUMENTS)
+    if name in ("x", "target", "asked", "anew", "y", "rate", "w", "learns", "now", "influence", "old_influence")
+    or name in ("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient")
+]
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def _entries(places: Places, states_at: int) -> Mapping[str, Tensor]:
+    """What each unit's gates sum up: weights, what they multiply, and the columns of their influence."""
+    network, states = places.network, list(places.network.cell.initial)
+    operands: list[Tensor] = []
+    for name in places.operands:
+        start = states_at + states.index(name.removesuffix("_prev")) * network.hidden if name.endswith("_prev") else 0
+        start = {"x": 0, NOTHING: -1}.get(name, start or network.inputs)
+        operands.append(torch.arange(places.size(name)) + start if start >= 0 else torch.full((1,), -1))
+    operand = torch.cat(operands).expand_as(places.index)
+    is_there = (places.index < places.width) & (operand >= 0)
+    gates, _, count = places.index.shape
+    own = torch.arange(gates).view(-1, 1, 1) * count + torch.arange(count)
+    columns = own.expand_as(places.index) if places.is_own else places.index
+    ends = is_there.sum(-1).flatten().cumsum(0)
+    return {
+        "starts": pad(ends, (1, 0)),
+        "places": places.index[is_there],
+        "operands": operand[is_there],
+        "own_columns": columns[is_there],
+    }
+
+
+def _fed(places: Places) -> Mapping[str, Tensor]:
+    """What is fed back: rows of the influences, and for each gate and unit the weights that multiply them."""
+    network, states = places.network, list(places.network.cell.initial)
+    if places.is_own:
+        return {"fed_rows": torch.zeros(0), "fed_places": torch.zeros(0)}
+    rows = [states.index(s) * network.hidden + torch.arange(0, network.hidden, step) for s, step in places.fed]
+    weights = places.index[..., places.fed_operands]
+    return {
+        "fed_rows": torch.cat(rows) if rows else torch.zeros(0),
+        "fed_places": weights.masked_fill(weights == places.width, network.weights),
+    }
+
+
+def _columns(places: Places, columns: int) -> Mapping[str, Tensor]:
+    """For each unit and column of the influences the weight that it is of; and those of the factors."""
+    network = places.network
+    if places.is_own:
+        weights = places.index.transpose(0, 1).flatten(1)
+        weights = weights.masked_fill(weights == places.width, network.weights)
+    else:
+        weights = torch.arange(places.columns).expand(network.hidden, -1)
+    return {
+        "gradient_places": pad(weights, (0, columns - places.columns), value=network.weights),
+        "factor_places": _joined(places.factors),
+        "factor_columns": _joined(places.factor_columns),
+    }
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts)) if parts else torch.zeros(0)
+
+
+def _outputs(network: Network, states_at: int) -> Mapping[str, Tensor]:
+    """The weights of the output units, and what they multiply; the memory cells' outputs come first."""
+    numbers = torch.arange(network.weights).unsqueeze(0)
+    weights, sources = [network.part(numbers, OUTPUT)[0]], [states_at + torch.arange(network.hidden)]
+    if network.shortcut:
+        weights.append(network.part(numbers, SHORTCUT)[0])
+        sources.append(torch.arange(network.inputs))
+    if network.output_bias:
+        weights.append(network.part(numbers, BIAS)[0].unsqueeze(1))
+        sources.append(torch.tensor([network.inputs]))
+    return {"output_places": torch.cat(weights, dim=1), "output_sources": torch.cat(sources)}

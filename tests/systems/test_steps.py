@@ -1,0 +1,103 @@
+"""Real-time learning on the compiled kernel, against the same in plain tensors."""
+
+import pytest
+import torch
+
+from carrousel import cells
+from carrousel.backends.llvm.target import host
+from carrousel.errors import UnknownNameError
+from carrousel.systems.network import Network
+from carrousel.systems.real_time import RealTime
+from carrousel.tasks.sequences import Sequences
+
+TIME, INPUTS, OUTPUTS = 23, 3, 4
+CELLS = ["lstm_1997_full", "lstm_1997", "lstm", "elman", "irnn", "peephole_lstm", "peephole_lstm_2002", "coupled_lstm"]
+
+
+def network(cell: str = "lstm_1997_full", hidden: int = 6, truncated: bool = False, **options) -> Network:
+    definition = cells.get(cell).truncated() if truncated else cells.get(cell)
+    return Network(definition, INPUTS, OUTPUTS, hidden, **options)
+
+
+def drawn(net: Network, nets: int, dtype: torch.dtype, resets: bool = True) -> Sequences:
+    """Streams of which some steps ask nothing."""
+    generator = torch.Generator().manual_seed(nets)
+    shape = (TIME, nets, 1)
+    values = torch.randn(*shape, INPUTS, dtype=dtype, generator=generator)
+    x = torch.randint(INPUTS, shape, generator=generator) if net.symbols else values
+    target = torch.randint(-1, OUTPUTS, shape, generator=generator)
+    begins = torch.rand(shape, generator=generator) < 0.2 if resets else None
+    return Sequences(x, torch.full((nets, 1), TIME), target, resets=begins)
+
+
+def agree(net: Network, nets: int = 3, dtype: torch.dtype = torch.float64, tolerance: float = 1e-12) -> None:
+    one, other = (RealTime(net, range(nets), 0.5, dtype, backend) for backend in ("llvm", "eager"))
+    for resets in (False, True):
+        sequences = drawn(net, nets, dtype, resets)
+        torch.testing.assert_close(one.learn(sequences), other.learn(sequences), atol=tolerance, rtol=0)
+        torch.testing.assert_close(one.w, other.w, atol=tolerance, rtol=0)
+        assert not torch.equal(one.w, RealTime(net, range(nets), 0.5, dtype).w)
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell(cell: str, truncated: bool) -> None:
+    agree(network(cell, truncated=truncated))
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"block_size": 2, "biased": ("i", "o"), "output_bias": False, "symbols": True},
+        {"block_size": 3, "shortcut": True},
+        {"shortcut": True, "symbols": True, "linear": True, "biased": False},
+        {"fixed": ("o",), "start": {"o": (-1, -2, -3, -4, -5, -6)}},
+        {"hidden": 1},
+    ],
+)
+def test_every_wiring(options: dict, truncated: bool) -> None:
+    agree(network(truncated=truncated, **options))
+
+
+@pytest.mark.parametrize("nets", [1, 16, 17, 33])
+def test_any_number_of_nets(nets: int) -> None:
+    agree(network("lstm", hidden=3), nets)
+    agree(network("lstm", hidden=3), nets, torch.float32, 1e-5)
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "neon", "sse2"])
+def test_every_instruction_set_of_this_machine(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARROUSEL_ISA", isa)
+    try:
+        host()
+    except Exception:
+        pytest.skip(f"this machine does not have {isa}")
+    agree(network(block_size=2))
+
+
+def test_targets_with_values() -> None:
+    net = network()
+    one, other = (RealTime(net, range(3), 0.5, torch.float64, backend) for backend in ("llvm", "eager"))
+    sequences = drawn(net, 3, torch.float64)
+    target = torch.rand(TIME, 3, 1, OUTPUTS, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for nets in (one, other):
+        nets.learn(sequences._replace(target=target))
+    torch.testing.assert_close(one.w, other.w, atol=1e-12, rtol=0)
+
+
+def test_a_net_that_has_gone_astray_stays_alone() -> None:
+    net = network()
+    nets, alone = RealTime(net, range(3), 0.5), RealTime(net, range(3), 0.5)
+    nets.w[1] = float("nan")
+    sequences = drawn(net, 3, torch.float32)
+    y, expected = nets.learn(sequences), alone.learn(sequences)
+    assert nets.w[1].isnan().all()
+    assert torch.equal(nets.w[[0, 2]], alone.w[[0, 2]])
+    assert torch.equal(y[:, [0, 2]], expected[:, [0, 2]])
+
+
+def test_an_unknown_backend() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        RealTime(network(), [0], 0.5, backend="triton")
+    assert str(caught.value) == "RealTime - unknown backend 'triton' - expected 'llvm' or 'eager'"
