@@ -21,8 +21,8 @@ REFERENCE = "eager"
 #: name -> module of this package. "auto" asks, on the CPU, those before the reference, in this order.
 _REGISTRY = {"llvm": "llvm", "eager": "eager"}
 
-#: What runs in the place of them all where torch.onnx.export looks into a layer; nobody else asks for it.
-FOR_ONNX = "scan"
+#: The module that runs in the place of them all where torch.onnx.export looks into a layer.
+FOR_ONNX = "carrousel.exchange.onnx_inside"
 
 _loaded: "dict[str, Backend]" = {}
 
@@ -122,5 +122,6 @@ def get(name: str) -> Backend:
             f"backends - unknown backend {name!r}; they are {', '.join(_REGISTRY)}.{did_you_mean(name, _REGISTRY)}"
         )
     if name not in _loaded:
-        _loaded[name] = cast(Backend, importlib.import_module(f"carrousel.backends.{_REGISTRY.get(name, name)}"))
+        module = name if name == FOR_ONNX else f"carrousel.backends.{_REGISTRY[name]}"
+        _loaded[name] = cast(Backend, importlib.import_module(module))
     return _loaded[name]

@@ -12,7 +12,7 @@ from carrousel.exchange.gate_orders import PEEPHOLES, gate_order
 from carrousel.exchange.onnx_forms import SIGMOID, TANH, Activation, Form, Gate, Places
 from carrousel.exchange.onnx_graph import Graph
 
-__all__ = ["Layer", "write_operator"]
+__all__ = ["Layer", "options_of", "weights_of", "write_operator"]
 
 #: What the operators do if nothing is said.
 _DEFAULTS = {"LSTM": (SIGMOID, TANH, TANH), "GRU": (SIGMOID, TANH), "RNN": (TANH,)}
@@ -71,31 +71,48 @@ def write_operator(graph: Graph, form: Form, layer: Layer) -> tuple[ir.Value, di
     Source:
         The operators LSTM, GRU and RNN of ONNX: W, R, B and P with all gates in the order that `gate_orders` has.
     """
-    order = gate_order(form.operator, "onnx")
-    each = [_Parts(layer.definition, stacks) for stacks in layer.stacks]
-    gates = [form.gates.get(letter, Gate(SIGMOID)) for letter in order]
-    rows, columns = each[0].parts[gates[0].inputs[0]].shape
-
-    def weight(name: str, gates: Callable[[_Parts], Sequence[Tensor]]) -> ir.Value:
-        return graph.weight(f"{layer.name}{name}", torch.stack([torch.cat(list(gates(parts))) for parts in each]))
-
+    weights = weights_of(form, layer.definition, layer.stacks)
     inputs: list[ir.Value | None] = [
         layer.x,
-        weight("W", lambda p: [p.total(g.inputs, rows, columns) for g in gates]),
-        weight("R", lambda p: [p.total(g.recurrent, rows, rows) for g in gates]),
-        weight("B", lambda p: [p.total(b, rows) for b in _biases(gates)]),
+        *(graph.weight(f"{layer.name}{name}", weights[name]) for name in "WRB"),
         None if layer.lengths is None else graph.op("Cast", layer.lengths, to=ir.DataType.INT32),
         *(layer.states[state] for state in form.states),
+        *(graph.weight(f"{layer.name}{name}", weights[name]) for name in "P" if name in weights),
     ]
-    if any(gate.peepholes for gate in gates):
-        seen = [form.gates.get(letter, Gate(SIGMOID)) for letter in PEEPHOLES]
-        inputs.append(weight("P", lambda p: [p.total(g.peepholes, rows) for g in seen]))
-    results = graph.ops(
-        form.operator, [None] * (1 + len(form.states)), *inputs, **_options(form, rows, layer.directions)
-    )
+    options = options_of(form, weights["R"].shape[-1], layer.directions)
+    results = graph.ops(form.operator, [None] * (1 + len(form.states)), *inputs, **options)
     output = graph.op("Transpose", results[0], perm=[0, 2, 1, 3])
     output = graph.op("Reshape", output, graph.integers(0, 0, -1))
     return output, _held(graph, layer, dict(zip(form.states, results[1:], strict=True)))
+
+
+def weights_of(form: Form, definition: Definition, stacks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return an operator's weights.
+
+    Args:
+        form: of the cell.
+        definition: the cell's.
+        stacks: for each direction, group -> all gates of the group, one under the other.
+
+    Returns:
+        W, R and B, and P if there are peepholes, each (direction, ...).
+    """
+    gates = [form.gates.get(letter, Gate(SIGMOID)) for letter in gate_order(form.operator, "onnx")]
+    each = [_Parts(definition, parts) for parts in stacks]
+    rows, columns = each[0].parts[gates[0].inputs[0]].shape
+
+    def joined(gates: Callable[[_Parts], Sequence[Tensor]]) -> Tensor:
+        return torch.stack([torch.cat(list(gates(parts))) for parts in each])
+
+    weights = {
+        "W": joined(lambda p: [p.total(g.inputs, rows, columns) for g in gates]),
+        "R": joined(lambda p: [p.total(g.recurrent, rows, rows) for g in gates]),
+        "B": joined(lambda p: [p.total(b, rows) for b in _biases(gates)]),
+    }
+    if any(gate.peepholes for gate in gates):
+        seen = [form.gates.get(letter, Gate(SIGMOID)) for letter in PEEPHOLES]
+        weights["P"] = joined(lambda p: [p.total(g.peepholes, rows) for g in seen])
+    return weights
 
 
 def _held(graph: Graph, layer: Layer, finals: dict[str, ir.Value]) -> dict[str, ir.Value]:
@@ -113,7 +130,8 @@ def _biases(gates: Sequence[Gate]) -> list[Places]:
     return [*first, *(gate.recurrent_biases or gate.biases[1:] for gate in gates)]
 
 
-def _options(form: Form, rows: int, directions: Sequence[bool]) -> dict[str, Any]:
+def options_of(form: Form, rows: int, directions: Sequence[bool]) -> dict[str, Any]:
+    """Return an operator's attributes, for so many hidden units."""
     walks = "bidirectional" if len(directions) == 2 else "reverse" if directions[0] else "forward"
     options: dict[str, Any] = {"hidden_size": rows, "direction": walks}
     options |= {name: value for name, value in form.options.items() if value}
