@@ -28,7 +28,7 @@ def arguments(description: str, data: str) -> argparse.Namespace:
         description: what it does.
         data: what its data is.
     """
-    return parser_of(description, data, threads=1).parse_args()
+    return parser_of(description, data).parse_args()
 
 
 def one(split: Split, seed: int, threads: int) -> Round:

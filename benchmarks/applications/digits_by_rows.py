@@ -12,7 +12,7 @@ from carrousel.data.shipped import handwritten_digits
 
 def main() -> None:
     """Run it."""
-    asked = parser_of("Digits by rows", threads=1).parse_args()
+    asked = parser_of("Digits by rows").parse_args()
     images, digits = handwritten_digits()
     train, test, of_train, of_test = train_test_split(images, digits, random_state=0, stratify=digits)
     split = Split(train, of_train, test, of_test)

@@ -112,6 +112,8 @@ def say(
         "task": task,
         "mean": mean,
         "spread": spread,
+        "mean_seconds": seconds,
+        "mean_cpu_seconds": cpu,
         "rounds": [{k: value for k, value in each._asdict().items() if value is not None} for each in found],
         "naive": naive,
         "published": published,

@@ -18,7 +18,7 @@ from carrousel.data.files import read_table
 
 def main() -> None:
     """Run it."""
-    asked = parser_of("Small series", "co2.csv, sunspots.csv or sf-temps.csv", threads=1).parse_args()
+    asked = parser_of("Small series", "co2.csv, sunspots.csv or sf-temps.csv").parse_args()
     table = read_table(asked.data)
     naive: dict[str, float] = {}
     held: list[float] = []

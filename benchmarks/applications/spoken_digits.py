@@ -16,8 +16,8 @@ from carrousel.data.labelled import read
 
 def main() -> None:
     """Run it."""
-    parser = parser_of("Spoken digits", "folder with the 3,000 files", threads=1)
-    parser.add_argument("--speakers", action="store_true", help="leave one speaker out after the other, one seed each")
+    parser = parser_of("Spoken digits", "folder with the 3,000 files")
+    parser.add_argument("--speakers", action="store_true", help="leave one speaker out after the other")
     asked = parser.parse_args()
     found = read(asked.data, audio=Audio(labels="name"))
     assert found.ids is not None
@@ -29,12 +29,14 @@ def main() -> None:
         x, y = found.sequences, found.labels
         return Split(x.take(train), y[train], x.take(test), y[test])
 
-    def without(speaker: str) -> Round:
-        return one(split(speakers == speaker), 0, asked.threads)._replace(without=speaker)
+    def without(left: tuple[int, str]) -> Round:
+        seed, speaker = left
+        return one(split(speakers == speaker), seed, asked.threads)._replace(without=speaker)
 
     if asked.speakers:
         everyone = np.unique(speakers).tolist()
-        each, task = rounds(without, asked, everyone, "without"), "Spoken digits, a speaker left out, accuracy"
+        pairs = [(seed, speaker) for seed in range(asked.seeds) for speaker in everyone]
+        each, task = rounds(without, asked, pairs, "seed and speaker"), "Spoken digits, a speaker left out, accuracy"
         say(task, each, published={}, asked=asked, **facts(split(speakers == everyone[0])))
     else:
         parts = split(takes < 5)
