@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import carrousel
-from carrousel.data.shipped import temperature_table
+from carrousel.datasets import temperature_table
 
 table = temperature_table()  # any table: a column of times, one or more of numbers; pandas or polars
 forecaster = carrousel.Forecaster(horizon=24, level=90, missing="interpolate", epochs=2, verbose=0)

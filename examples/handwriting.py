@@ -3,7 +3,7 @@
 from sklearn.model_selection import train_test_split
 
 import carrousel
-from carrousel.data.shipped import handwritten_digits
+from carrousel.datasets import handwritten_digits
 
 images, digits = handwritten_digits()  # (image, row, column): sequences may also be a list, each of its own length
 x_train, x_test, y_train, y_test = train_test_split(images, digits, stratify=digits, random_state=0)

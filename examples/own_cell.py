@@ -18,7 +18,7 @@ def minimal_gated(x, h_prev, W, R, b):
 
 
 if __name__ == "__main__":
-    from carrousel.data.shipped import handwritten_digits
+    from carrousel.datasets import handwritten_digits
 
     images, digits = handwritten_digits()
     for chosen in ("lstm", minimal_gated):

@@ -1,7 +1,7 @@
 """Learn to write like Python's manual. Run it with `python examples/text.py`."""
 
 import carrousel
-from carrousel.data.shipped import python_manual
+from carrousel.datasets import python_manual
 
 generator = carrousel.Generator(max_seconds=8, verbose=0)  # minutes write better
 generator.fit(python_manual())  # a string, or paths: Generator().fit(["texts/*.txt"])

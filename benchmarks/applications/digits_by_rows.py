@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks.applications.classify_rounds import Split, facts, one
 from benchmarks.applications.rounds import parser_of, rounds, say
-from carrousel.data.shipped import handwritten_digits
+from carrousel.datasets import handwritten_digits
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from carrousel.cell import Cell, cell
 
 if TYPE_CHECKING:
-    from carrousel import cells, errors, exchange, functions
-    from carrousel.models import Classifier, Forecaster, Generator, load
+    from carrousel import cells, datasets, errors, exchange, functions
+    from carrousel.models import Classifier, Forecaster, Generator, load, tune
     from carrousel.nn import (
         GRU,
         LSTM,
@@ -52,14 +52,16 @@ __all__ = [
     "Classifier",
     "Generator",
     "load",
+    "tune",
+    "datasets",
 ]
 
-_MODULES = ("cells", "errors", "exchange", "functions", "nn", "transforms")
+_MODULES = ("cells", "datasets", "errors", "exchange", "functions", "nn", "transforms")
 _LAYERS = (
     *("GRU", "GRUCell", "LSTM", "LSTMCell", "Population", "RNN", "RNNCell", "Recurrent"),
     *("State", "WeightDrop", "convert", "tbptt"),
 )
-_ESTIMATORS = ("Classifier", "Forecaster", "Generator", "load")
+_ESTIMATORS = ("Classifier", "Forecaster", "Generator", "load", "tune")
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,6 @@ from carrousel.errors import OptionError
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import Module
 
 __all__ = ["export"]
 
@@ -56,11 +55,11 @@ _TAKES = {
 
 
 def _write_onnx(estimator: Any, place: Path, opset: int, force: bool) -> None:
-    from carrousel.exchange import to_onnx
+    from carrousel.models.exporting import example_of
 
-    network, example, axes = _WRITTEN[estimator.kind](estimator)
-    path = to_onnx(network, place, opset=opset, example=example, axes=axes, overwrite=force)
+    path = estimator.export_onnx(place, opset=opset, overwrite=force)
     typer.echo(f"wrote {path}: equal to the run's network in ONNX Runtime on two shapes")
+    _, example, axes = example_of(estimator)
     shown = [f"{name} ({_shown(x, names)})" for (name, x), names in zip(example.items(), axes, strict=True)]
     typer.echo(f"inputs: {', '.join(shown)}")
 
@@ -89,83 +88,3 @@ def _write_c(estimator: Any, place: Path, int8: bool) -> None:
     files = to_c(network, place, int8=int8)
     moved = "" if files.int8_error is None else f"; int8 weights move an output by up to {files.int8_error:.2%}"
     typer.echo(f"wrote {files.source} and {files.header}: {files.input_size} in, {files.output_size} out{moved}")
-
-
-# ---------------------------------------------------------------------- what networks take
-
-_Written = tuple["Module", dict[str, "Tensor"], list[list[str | None]]]
-
-
-def _classifier(estimator: Any) -> _Written:
-    import torch
-
-    net = estimator.net_
-    example = {"x": torch.randn(7, 2, net.recurrent.input_size), "lengths": torch.tensor([7, 4])}
-    return net, example, [["time", "batch", None], ["batch"]]
-
-
-def _generator(estimator: Any) -> _Written:
-    import torch
-    from torch import Tensor, nn
-
-    class Continued(nn.Module):
-        """The net with its states side by side, one argument for each."""
-
-        def __init__(self, net: nn.Module) -> None:
-            super().__init__()
-            self.net = net
-
-        def forward(self, symbols: Tensor, *states: Tensor) -> Any:
-            return self.net(symbols, states if len(states) > 1 else states[0])
-
-    net = estimator.net_
-    symbols = torch.zeros(7, 2, dtype=torch.int64)
-    with torch.no_grad():
-        _, after = net(symbols)
-    names = [f"{name}0" for name in net.recurrent.cell.states]
-    states = after if isinstance(after, tuple) else (after,)
-    example = {"symbols": symbols, **dict(zip(names, states, strict=True))}
-    return Continued(net), example, [["time", "batch"], *([None, "batch", None] for _ in names)]
-
-
-def _forecaster(estimator: Any) -> _Written:
-    import torch
-    from torch import Tensor, nn
-
-    from carrousel.data.windows import Batch
-
-    net, panel = estimator.net_, estimator.memory_
-    context, whole, targets = net.context, net.context + net.horizon, panel.target.shape[1]
-    sizes: dict[str, tuple[int, ...]] = {
-        "known": (context,),
-        "level": (),
-        "measured": (context,) if net.has_mask else (),
-        "past": (context, panel.past.shape[1]),
-        "future": (whole, panel.future.shape[1]),
-        "calendar": (whole, 2 * len(estimator.plan_.cycles)),
-        "static": (panel.static.shape[1] + (targets if targets > 1 else 0),),
-    }
-    unread = {"level"} | {
-        name for name, size in sizes.items() if 0 in size or (name == "measured" and not net.has_mask)
-    }
-
-    class Windows(nn.Module):
-        """The net with what it reads side by side; what no window has is left out."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
-
-        def forward(self, *parts: Tensor) -> Tensor:
-            given = dict(zip((name for name in sizes if name not in unread), parts, strict=True))
-            rows = parts[0].shape[0]
-            empty = {name: parts[0].new_zeros(rows, *sizes[name]) for name in unread}
-            asked = parts[0].new_zeros(rows, 0)
-            said: Tensor = self.net(Batch(**given, **empty, asked=asked, counts=asked))
-            return said
-
-    example = {name: torch.randn(3, *size) for name, size in sizes.items() if name not in unread}
-    return Windows(), example, [["row", *(None for _ in x.shape[1:])] for x in example.values()]
-
-
-_WRITTEN = {"classify": _classifier, "generate": _generator, "forecast": _forecaster}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carrousel.data.shipped import handwritten_digits, python_manual, temperature_table
+from carrousel.datasets import handwritten_digits, python_manual, temperature_table
 from carrousel.models import Classifier, Forecaster, Generator
 from carrousel.models.estimator import Estimator
 

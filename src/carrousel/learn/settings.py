@@ -78,19 +78,18 @@ class Training:
         return device.type, device.index or 0
 
 
-def number(where: str, name: str, value: object, *kinds: type) -> None:
+def number(where: str, name: str, value: object) -> None:
     """Check that an option is a number.
 
     Args:
         where: begins the message.
         name: the option's.
         value: what it is.
-        *kinds: of numbers that are taken besides Python's own.
 
     Raises:
         OptionTypeError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, *kinds)):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise OptionTypeError(f"{where} - {name} is {value!r}, expected a number - give one")
 
 

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from carrousel.models.forecasting.forecaster import Forecaster
     from carrousel.models.generation.generator import Generator
     from carrousel.models.loading import load
+    from carrousel.models.tuning import tune
 
-__all__ = ["Classifier", "Forecaster", "Generator", "load"]
+__all__ = ["Classifier", "Forecaster", "Generator", "load", "tune"]
 
 
 _PLACES = {
@@ -17,6 +18,7 @@ _PLACES = {
     "Classifier": "classification.classifier",
     "Generator": "generation.generator",
     "load": "loading",
+    "tune": "tuning",
 }
 
 

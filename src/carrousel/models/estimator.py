@@ -66,6 +66,10 @@ class Estimator(BaseEstimator):
     #: A folder for TensorBoard's event files.
     tensorboard: Path | None = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; NumPy's scalars, as grids of parameters have them, become Python's own."""
+        super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
+
     def _training(self) -> Training:
         """How the network is trained."""
         where = type(self).__name__
@@ -76,9 +80,9 @@ class Estimator(BaseEstimator):
             raise OptionTypeError(f"{where} - seed is {seed!r}, expected a whole number - give one from 0")
         if not 0 <= seed < _SEEDS:
             raise OptionError(f"{where} - seed is {seed}, expected 0 to {_SEEDS - 1} - give another")
-        number(where, "lr", self.lr, np.number)
+        number(where, "lr", self.lr)
         if self.max_seconds is not None:
-            number(where, "max_seconds", self.max_seconds, np.number)
+            number(where, "max_seconds", self.max_seconds)
         names = ("lr", "epochs", "patience", "max_seconds", "device", "seed", "threads", "verbose")
         batch = self.batch_size
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
@@ -161,6 +165,33 @@ class Estimator(BaseEstimator):
         except (KeyError, TypeError, IndexError, RuntimeError) as error:
             raise runs.damaged(Path(folder), error) from error
         return estimator
+
+    def export_onnx(self, path: str | Path, *, opset: int = 18, overwrite: bool = False) -> Path:
+        """Write the network as ONNX, and compare it with ours in ONNX Runtime before saying that it is written.
+
+        It takes and gives numbers as the network has them: scaled, in windows or symbols; `preprocess.json` of a run
+        says how data become these.
+
+        Args:
+            path: of the file.
+            opset: version of the operators.
+            overwrite: whether a file that is there may be replaced.
+
+        Returns:
+            The file.
+
+        Raises:
+            NotFittedError: there is nothing to write.
+            OutputError: the file is there, or can not be written.
+            BackendError: the model says something else than ours; no file is written.
+            MissingExtraError: a library of `carrousel[onnx]` is not installed.
+        """
+        self._check_fitted()
+        from carrousel.exchange import to_onnx
+        from carrousel.models.exporting import example_of
+
+        network, example, axes = example_of(self)
+        return to_onnx(network, path, opset=opset, example=example, axes=axes, overwrite=overwrite)
 
     def report(self, path: str | Path | None = None, title: str | None = None) -> str:
         """Return the report as HTML that needs no other file; `save` keeps it with the run from now on.

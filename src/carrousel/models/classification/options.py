@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from carrousel.data import missing, scaling
 from carrousel.errors import OptionError, OptionTypeError
 from carrousel.models.classification.net import POOLS
@@ -33,7 +31,7 @@ def check_options(asked: Any) -> None:
         )
     for name, below in _NUMBERS.items():
         value = getattr(asked, name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise OptionTypeError(f"Classifier - {name} is {value!r}, expected a number - give 0 for none")
         if not 0 <= value < below:
             limit = "" if below == float("inf") else f" and below {below:g}"

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from carrousel.data.missing import check_way
 from carrousel.data.scaling import check_kind
 from carrousel.data.windows import check_subtracted
@@ -38,7 +36,7 @@ def check_options(asked: "Forecaster") -> None:
     for name in ("hidden_size", "num_layers"):
         whole_number(where, name, getattr(asked, name), 1)
     for name in ("dropout", "weight_decay"):
-        number(where, name, getattr(asked, name), np.number)
+        number(where, name, getattr(asked, name))
     if not 0 <= asked.dropout < 1:
         raise OptionError(f"{where} - dropout is {asked.dropout}, expected at least 0 and below 1 - give 0 for none")
     if asked.calendar not in ("auto", True, False):

@@ -1,0 +1,67 @@
+"""What forecaster, classifier and generator have in common beside training."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from sklearn.base import clone
+
+import carrousel
+from carrousel.errors import OutputError
+
+WAVE = np.sin(np.arange(300) / 4) + np.arange(300) / 100
+TEXT = "the quick brown fox jumps over the lazy dog. " * 60
+
+
+def forecaster(**options: object) -> carrousel.Forecaster:
+    return carrousel.Forecaster(2, context=8, **{"hidden_size": 4, "epochs": 1, "verbose": 0, **options}).fit(WAVE)
+
+
+def classifier() -> carrousel.Classifier:
+    x = np.random.default_rng(0).normal(size=(40, 6, 2))
+    return carrousel.Classifier(hidden_size=4, epochs=1, verbose=0).fit(x, (x[:, 0, 0] > 0).astype(int))
+
+
+def generator() -> carrousel.Generator:
+    return carrousel.Generator(hidden_size=8, embed=4, seq_len=16, epochs=1, verbose=0).fit(TEXT)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """Grids of parameters have them: `{"hidden_size": np.arange(...)}`."""
+    options = {"hidden_size": np.int64(4), "seed": np.uint32(3), "lr": np.float32(0.5), "linear": np.bool_(True)}
+    found = forecaster(**options)
+    assert [type(getattr(found, name)) for name in options] == [int, int, float, bool]
+    assert np.array_equal(found.predict(), forecaster(**{k: v.item() for k, v in options.items()}).predict())
+    assert type(clone(found).set_params(hidden_size=np.int64(6)).hidden_size) is int
+
+
+@pytest.mark.parametrize(
+    ("fitted", "inputs"),
+    [(forecaster, ["known"]), (classifier, ["x", "lengths"]), (generator, ["symbols", "h0", "c0"])],
+)
+def test_as_onnx(fitted, inputs: list[str], tmp_path: Path) -> None:
+    estimator = fitted()
+    path = estimator.export_onnx(tmp_path / "net.onnx")
+    assert [given.name for given in onnxruntime.InferenceSession(path).get_inputs()] == inputs
+    with pytest.raises(OutputError, match="is there already"):
+        estimator.export_onnx(path)
+    assert estimator.export_onnx(path, overwrite=True) == path
+
+
+def test_names_of_the_package() -> None:
+    from carrousel.models.tuning import tune
+
+    assert carrousel.tune is tune
+    assert len(carrousel.datasets.sunspots()) == 309
+    table = carrousel.datasets.carbon_dioxide()
+    assert table.columns.tolist() == ["time", "ppm"]
+    assert len(table) == 2284
+    assert {"tune", "datasets"} <= set(dir(carrousel))
+
+
+def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "statsmodels.datasets.co2", None)
+    with pytest.raises(carrousel.errors.MissingExtraError) as caught:
+        carrousel.datasets.carbon_dioxide()
+    assert str(caught.value) == "datasets - co2 is read from statsmodels - pip install statsmodels"
