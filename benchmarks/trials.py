@@ -1,4 +1,8 @@
-"""Part `trials`: the adding problem as `carrousel reproduce` trains it, beside a network and an optimiser per trial."""
+"""Part `trials`: what `carrousel reproduce` trains, beside what it would take without its kernels.
+
+The adding problem beside a network and an optimiser per trial; the embedded Reber grammar, learned at every step,
+beside the same recursions in plain tensors.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,7 +15,8 @@ from benchmarks.measurements import Shape, Times, Timing
 from benchmarks.plan import Plan
 from benchmarks.timing import compare
 from carrousel.experiments.tables import row_of
-from carrousel.experiments.training import run
+from carrousel.experiments.training import run, side_by_side
+from carrousel.systems.real_time import RealTime
 from carrousel.tasks.adding import adding
 
 __all__ = ["TRIALS", "measure"]
@@ -20,10 +25,17 @@ __all__ = ["TRIALS", "measure"]
 TRIALS = 10
 #: Minimal length of a sequence -> sequences that every trial is presented in one call.
 _PRESENTED = {100: 300, 1000: 100}
+#: Strings of a stream.
+_STRINGS = 30
 
 
 def measure(plan: Plan) -> Iterator[Timing]:
-    """Measure data, forward, backward and update of one presentation to each of ten trials."""
+    """Measure one presentation to each of ten trials, data included where they are adding."""
+    yield from _adding(plan)
+    yield from _reber(plan)
+
+
+def _adding(plan: Plan) -> Iterator[Timing]:
     for time, presented in ((100, 100),) if plan.quick else _PRESENTED.items():
         drawn = adding(1000, minimal_length=time, generator=torch.Generator().manual_seed(0))
         steps = round(float(drawn.lengths.double().mean()))
@@ -35,6 +47,23 @@ def measure(plan: Plan) -> Iterator[Timing]:
         for side, times in compare(sides, plan).items():
             one = _each(times, presented if side == "carrousel" else few)
             yield Timing("trials", "adding", "training", side, Shape(1, steps, 2, 4), one, nets=TRIALS)
+
+
+def _reber(plan: Plan) -> Iterator[Timing]:
+    for reading, gradient in (("closest", "full"), ("literal", "truncated")):
+        row = row_of(f"1 / LSTM 3x2 rate 0.5 / {reading}")
+        strings = side_by_side([row.data(seed).training(_STRINGS) for seed in range(TRIALS)])
+        network = row.start([0]).network
+        sides: dict[str, Callable[[], Any]] = {
+            name: partial(RealTime(network, range(TRIALS), 0.01, backend=backend).learn, strings)
+            for name, backend in (("carrousel", "llvm"), ("plain tensors", "eager"))
+        }
+        shape = Shape(1, len(strings.x) // _STRINGS, network.inputs, network.hidden)
+        for side, times in compare(sides, plan).items():
+            one = _each(times, _STRINGS)
+            yield Timing(
+                "trials", f"reber, {gradient} gradient at every step", "training", side, shape, one, nets=TRIALS
+            )
 
 
 def _each(times: Times, presented: int) -> Times:

@@ -65,7 +65,7 @@ def test_every_side_of_every_part_is_in_the_json(tmp_path: Path) -> None:
     assert len(sides["population"]) == 3
     assert len(sides["overhead"]) == 4
     assert len(sides["recompute"]) == 3
-    assert len(sides["trials"]) == 2
+    assert len(sides["trials"]) == 3
     for picture in ("quick.png", "quick-cells.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
