@@ -109,8 +109,14 @@ class Steps:
             "is_anew": torch.zeros(time, dtype=torch.uint8),
             "y": self._rows(time, self.network.outputs),
         }
+        self._words = array("q", [time, *(self._word(name) for name in ARGUMENTS[1:])])
+        memories = [(k, self._memory[name]) for k, name in enumerate(ARGUMENTS) if name in _PER_STEP]
+        self._per_step = [(k, memory.stride(0) * memory.element_size()) for k, memory in memories]
         y: Tensor = self._memory["y"][..., : self.nets].mT
         return y
+
+    def _word(self, name: str) -> int:
+        return self._sizes[name] if name in self._sizes else self._memory[name].data_ptr()
 
     def _beside(self, values: Tensor) -> Tensor:
         """(time, net[, feature]) -> (time[, feature], net), padded to whole registers."""
@@ -130,26 +136,21 @@ class Steps:
 
     def run(self, first: int, last: int) -> None:
         """Take the steps from `first` to before `last` of those laid out."""
-        memory, words = self._memory, array("q", bytes(8 * len(ARGUMENTS)))
-        for k, name in enumerate(ARGUMENTS):
-            if name == "time":
-                words[k] = last - first
-            elif name in self._sizes:
-                words[k] = self._sizes[name]
-            else:
-                values = memory[name]
-                start = first * values.stride(0) * values.element_size() if name in _PER_STEP else 0
-                words[k] = values.data_ptr() + start
-        address, _ = words.buffer_info()
         for group in range(self._stride // self._kernel.lanes):
-            if group:
-                for k in _PER_NET:
-                    words[k] += self._kernel.lanes * self.w.element_size()
-            self._kernel.call(address)
+            words = self._words[:]
+            words[_TIME] = last - first
+            for k, size in self._per_step:
+                words[k] += first * size
+            for k in _PER_NET if group else ():
+                words[k] += group * self._kernel.lanes * self.w.element_size()
+            self._kernel.call(words.buffer_info()[0])
         if (last - first) % 2:
+            words, memory = self._words, self._memory
+            words[_NEW], words[_OLD] = words[_OLD], words[_NEW]
             memory["influence"], memory["old_influence"] = memory["old_influence"], memory["influence"]
 
 
+_TIME, _NEW, _OLD = (ARGUMENTS.index(name) for name in ("time", "influence", "old_influence"))
 #: Arguments that have something for every step, and the numbers of those that have something for every net.
 _PER_STEP = ("x", "target", "asked", "is_asked", "anew", "is_anew", "y")
 _PER_NET = [

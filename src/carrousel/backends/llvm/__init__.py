@@ -3,7 +3,8 @@
 Read it as a chapter: `layout` (where everything lies), `packing` and `tile` (the product on registers), `epilogue` (the
 equations, evaluated on the tile's registers), `scan` (the walk over time), `gradients` (what follows it), `sequence`
 (all of it in one call), `threads`. `frame` and `words` are what it is written in, `elementary` its exp and tanh;
-`target` and `kernel` turn the text into machine code, `call` and `operator` bring tensors to it.
+`target` and `kernel` turn the text into machine code, `call` and `operator` bring tensors to it. `real_time` is a
+chapter of its own: nets whose weights change at every step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
