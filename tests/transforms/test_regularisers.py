@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
+import carrousel
 from bptt import BATCH, SIZE, Sequence, assert_same_gradients, by_adjoint, by_autograd, cell_of, sequence_of
 from carrousel import cells
 from carrousel.backends.eager import groups
 from carrousel.calculus.notation import HIDDEN, OUTPUT
 from carrousel.cell import Cell
 from carrousel.errors import CarrouselError, OptionError, OptionTypeError, UnknownNameError
+from carrousel.functions import tanh
 from carrousel.transforms import (
     clip_cell,
     clip_gates,
@@ -21,6 +23,21 @@ from carrousel.transforms import (
 )
 
 LSTM, GRU = cells.get("lstm"), cells.get("gru")
+
+
+@carrousel.cell
+def named(x, h_prev, W, R, b):
+    """A cell that names its pre-activation."""
+    a = W.h @ x + R.h @ h_prev + b.h
+    h = tanh(a)
+    return h
+
+
+@carrousel.cell
+def without_functions(x, h_prev, W, R):
+    """A linear cell."""
+    h = W.h @ x + R.h @ h_prev
+    return h
 
 
 def outputs(cell: Cell, on: Sequence, **step_inputs: Tensor) -> tuple[Tensor, ...]:
@@ -186,6 +203,23 @@ def test_clip_gates() -> None:
     torch.testing.assert_close(narrow[0], 0.5 * on.states["h"], rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["layer_norm_lstm", "layer_norm_lstm_per_gate"])
+def test_clip_gates_behind_normalisation(name: str) -> None:
+    cell = cells.get(name)
+    clipped = equations(clip_gates(cell, 3))
+    assert [q for q, e in clipped.items() if "clip(" in e] == ["i", "f", "z", "o"]
+    assert clipped["z"].startswith("tanh(clip(g")
+    on = sequence_of(cell)
+    torch.testing.assert_close(outputs(clip_gates(cell, 1e9), on)[0], outputs(cell, on)[0], rtol=0, atol=1e-14)
+    narrow = outputs(clip_gates(cell, 1e-9), on)  # gates of one half, no input
+    if name == "layer_norm_lstm":
+        torch.testing.assert_close(narrow[1], 0.5 * on.states["c"], rtol=0, atol=1e-8)
+
+
+def test_clip_gates_of_named_pre_activations() -> None:
+    assert equations(clip_gates(named, 2))["h"] == "tanh(clip(a, -2.0, 2.0))"
+
+
 def test_clip_projection() -> None:
     cell = projected(LSTM)
     clipped, on = clip_projection(cell, 0.1), sequence_of(cell)
@@ -231,10 +265,9 @@ def test_clip_projection() -> None:
             "zoneout(lstm) - rate is 1.0, expected at least 0 and below 1 - give a probability",
         ),
         (
-            lambda: clip_gates(cells.get("layer_norm_lstm"), 1),
+            lambda: clip_gates(without_functions, 1),
             OptionError,
-            "clip_gates(layer_norm_lstm) - no function has a product in its argument - "
-            "write clip(...) in the definition",
+            "clip_gates(without_functions) - no function takes what products make - leave it out",
         ),
         (
             lambda: clip_projection(LSTM, 1),

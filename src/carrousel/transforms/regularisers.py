@@ -2,14 +2,19 @@
 
 import ast
 import math
+from collections.abc import Callable
 
 from carrousel import rewriting
 from carrousel.calculus.names import fresh
 from carrousel.calculus.notation import OUTPUT
 from carrousel.cell import Cell
 from carrousel.errors import OptionError, OptionTypeError, UnknownNameError
+from carrousel.functions import Function
 
 __all__ = ["clip_cell", "clip_gates", "clip_projection", "positive", "probability", "recurrent_dropout", "zoneout"]
+
+#: Functions of the notation that are activations.
+_SQUASHING = ("sigmoid", "tanh", "relu", "softplus", "log_sigmoid", "exp", "step")
 
 
 def recurrent_dropout(cell: Cell) -> Cell:
@@ -139,17 +144,21 @@ def clip_cell(cell: Cell, limit: float, state: str = "c") -> Cell:
 
 
 def clip_gates(cell: Cell, limit: float) -> Cell:
-    """Keep every pre-activation, what a function takes with a product in it, between -limit and limit.
+    """Keep every pre-activation between -limit and limit.
+
+    Pre-activations are what functions take with a product in it. Where no function does, as in layer normalisation,
+    they are what sigmoid, tanh and the like take that is made of products, of what was made of them, and of no function
+    of that kind.
 
     Args:
-        cell: a cell with such functions: layer normalisation has its bounds itself.
+        cell: any cell with such functions.
         limit: a positive number.
 
     Returns:
         The cell `<name>_clip_gates`.
 
     Raises:
-        OptionError: the limit is not positive, or no function of the cell has a product in its argument.
+        OptionError: the limit is not positive, or the cell has no pre-activation.
 
     Example:
         >>> from carrousel import cells
@@ -160,24 +169,45 @@ def clip_gates(cell: Cell, limit: float) -> Cell:
         `clip` of ONNX LSTM, GRU and RNN, as ONNX Runtime computes it.
     """
     limit = positive(f"clip_gates({cell.name})", "limit", limit)
-    count = 0
+    is_pre_activation = _pre_activations(cell)
 
     def clip(node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Call):
-            nonlocal count
-            has_product = [any(isinstance(n, ast.MatMult) for n in ast.walk(a)) for a in node.args]
-            count += sum(has_product)
-            pairs = zip(node.args, has_product, strict=True)
-            node.args = [rewriting.clipped(a, limit) if clips else a for a, clips in pairs]
+            node.args = [rewriting.clipped(a, limit) if is_pre_activation(node, a) else a for a in node.args]
         return node
 
     name = f"{cell.definition.name}_clip_gates"
-    result = rewriting.with_expressions(cell, name, clip, f"gates clipped at {limit}")
-    if not count:
-        raise OptionError(
-            f"clip_gates({cell.name}) - no function has a product in its argument - write clip(...) in the definition"
-        )
-    return result
+    return rewriting.with_expressions(cell, name, clip, f"gates clipped at {limit}")
+
+
+def _pre_activations(cell: Cell) -> Callable[[ast.Call, ast.expr], bool]:
+    """What tells whether an argument of a call is a pre-activation, as `clip_gates` has them."""
+    lines = {e.name: e.value for e in cell.definition.equations}
+    calls = [node for value in lines.values() for node in ast.walk(value) if isinstance(node, ast.Call)]
+    functions = {name: f for name, f in cell.definition.constants.items() if isinstance(f, Function)}
+
+    def has_product(call: ast.Call, argument: ast.AST) -> bool:
+        return any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.MatMult) for n in ast.walk(argument))
+
+    def squashes(call: ast.Call) -> bool:
+        function = functions[call.func.id] if isinstance(call.func, ast.Name) else None
+        return function is not None and function.name in _SQUASHING
+
+    def reaches_product(node: ast.AST) -> bool:
+        if isinstance(node, ast.Name):
+            return node.id in lines and reaches_product(lines[node.id])
+        if isinstance(node, ast.Call) and squashes(node):
+            return False
+        is_product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+        return is_product or any(map(reaches_product, ast.iter_child_nodes(node)))
+
+    def is_made_of_products(call: ast.Call, argument: ast.AST) -> bool:
+        return squashes(call) and reaches_product(argument)
+
+    for rule in (has_product, is_made_of_products):
+        if any(rule(call, argument) for call in calls for argument in call.args):
+            return rule
+    raise OptionError(f"clip_gates({cell.name}) - no function takes what products make - leave it out")
 
 
 def clip_projection(cell: Cell, limit: float) -> Cell:
