@@ -1,11 +1,18 @@
 """Stopping criteria, against counts by hand."""
 
+from functools import partial
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from carrousel.experiments.criteria import AllRight, Below, Faultless, Grammar, Recent, TestSet
-from carrousel.experiments.trials import Drawn
+from carrousel.experiments.hochreiter_1997.setting import errors
+from carrousel.experiments.streams import Unbroken
+from carrousel.experiments.tables import tables
+from carrousel.experiments.training import for_all
+from carrousel.experiments.trials import Drawn, Row
 from carrousel.tasks.reber import reber
 from carrousel.tasks.sequences import Sequences
 
@@ -167,3 +174,45 @@ def test_below_tests_what_is_measured() -> None:
     assert criterion.met().tolist() == [1, 0, 1]
     criterion.begin(2, Drawn(draw, 9))
     assert criterion.met().tolist() == [1, 0, 0]
+
+
+def judges(row: Row) -> bool:
+    """Whether the row's criterion is told what is wrong."""
+    return isinstance(row.criterion, partial) and "wrong" in row.criterion.keywords
+
+
+NAN = float("nan")
+ROWS = {row.key: row for table in tables().values() for row in table.rows if not row.needs}
+KINDS = {(row.criterion.func, str(row.criterion.keywords["wrong"])): key for key, row in ROWS.items() if judges(row)}
+
+
+@pytest.mark.parametrize("key", sorted(KINDS.values()))
+def test_what_is_no_number_is_wrong(key: str) -> None:
+    row = ROWS[key]
+    wrong = row.criterion.keywords["wrong"]
+    if row.criterion.func is Unbroken:
+        drawn = row.data(0).test(200)
+        target = drawn.target if drawn.target.is_floating_point() else drawn.target[drawn.target >= 0]
+        size = target.shape[-1] if target.is_floating_point() else 8
+        assert wrong(torch.full((*target.shape[: target.dim() - target.is_floating_point()], size), NAN), target).all()
+        return
+    drawn = for_all(row.data(0).test(2), 2)
+    outputs = row.start([0, 1]).predict(drawn)
+    assert wrong(outputs * NAN, drawn).all()
+
+
+def test_nets_that_have_gone_astray_do_not_succeed() -> None:
+    recent = Recent(2, within=0.1, window=10)
+    for _ in range(10):
+        recent.see(*presented(torch.tensor([[0.04, 0.05], [0.04, NAN]])))
+    assert recent.met().tolist() == [1, 0]
+    measured = errors(0.1)(torch.full((2, 5, 1), NAN), Sequences(torch.zeros(1), torch.ones(2), torch.zeros(2, 5, 1)))
+    assert measured["wrong"].tolist() == [1, 1]
+    whole = Answers([0.0, NAN])
+    tested = TestSet(2, lambda y, s: ~((y - s.target).abs().amax(-1) < 0.2).numpy(), {"ST": (0, 0.1)}, size=10)
+    below = Below(2, errors(0.1), {"wrong": 0.5}, size=10)
+    for criterion in (tested, below):
+        for net in range(2):
+            criterion.begin(net, Drawn(draw, net))
+        criterion.test(whole)
+        assert criterion.met().tolist() == [1, 0]

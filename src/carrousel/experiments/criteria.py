@@ -90,7 +90,7 @@ class Recent:
     def see(self, outputs: Tensor, sequences: Sequences) -> None:
         """Let the sequence take the place of the oldest."""
         difference = (outputs - sequences.target).abs()[:, 0].numpy()
-        wrong, error = difference.max(-1) > self.within, difference.mean(-1)
+        wrong, error = ~(difference.max(-1) <= self.within), difference.mean(-1)  # not a number is wrong
         at = self._nets, self._place
         self._count += wrong.astype(int) - self._wrong[at]
         self._sum += error - self._error[at]

@@ -110,7 +110,7 @@ class GuessedNets(RecurrentNets):
         """Guess again where a network got any of its sequences wrong; see `carrousel.systems.system`."""
         lesson = self.lesson(sequences)
         outputs = self.run(lesson)[1]
-        wrong = (lesson.target - outputs).abs().amax(-1) >= self.system.tolerance
+        wrong = ~((lesson.target - outputs).abs().amax(-1) < self.system.tolerance)
         for net in (wrong & lesson.told).any(2).any(0).nonzero().flatten().tolist():
             self._guess(net)
         return lesson.answer(outputs)
@@ -183,7 +183,7 @@ class GuessedLatches:
     def learn(self, sequences: Sequences) -> Tensor:
         """Guess again where a unit got any of its sequences wrong; see `carrousel.systems.system`."""
         y = self.predict(sequences)
-        wrong = (y - sequences.target).abs() >= self.tolerance
+        wrong = ~((y - sequences.target).abs() < self.tolerance)
         for net in wrong.flatten(1).any(1).nonzero().flatten().tolist():
             self._guess(net)
         return y

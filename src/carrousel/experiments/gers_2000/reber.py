@@ -54,7 +54,7 @@ LENGTHS = (100, 10_000, 100_000)
 
 def wrong(outputs: Tensor, target: Tensor) -> Tensor:
     """Tell which predictions are wrong; to say one half twice where the string decides is wrong by a hair."""
-    return (target - outputs).square().sum(-1) >= WITHIN
+    return ~((target - outputs).square().sum(-1) < WITHIN)
 
 
 def legal(drawn: Sequences) -> Sequences:

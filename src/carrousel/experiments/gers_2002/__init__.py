@@ -152,7 +152,7 @@ TASKS = (
 
 def wrong(within: float, outputs: Tensor, target: Tensor) -> Tensor:
     """Tell which outputs are wrong."""
-    return (target - outputs).abs().amax(-1) >= within
+    return ~((target - outputs).abs().amax(-1) < within)
 
 
 def deviation(outputs: Tensor, sequences: Sequences) -> Mapping[str, np.ndarray]:

@@ -109,7 +109,7 @@ def errors(within: float) -> Callable[[Tensor, Sequences], Mapping[str, np.ndarr
 
     def measure(outputs: Tensor, sequences: Sequences) -> Mapping[str, np.ndarray]:
         difference = (outputs - sequences.target).abs()
-        wrong = difference.amax(-1) >= within
+        wrong = ~(difference.amax(-1) < within)
         return {
             "wrong": wrong.float().mean(1).numpy(),
             "mean absolute error": difference.mean((1, 2)).numpy(),

@@ -82,7 +82,7 @@ def _row(table: str, time: int, informative: int, reading: str) -> Row:
 
 
 def _wrong(within: float, outputs: Tensor, sequences: Sequences) -> np.ndarray:
-    return largest(outputs, sequences) > within
+    return ~(largest(outputs, sequences) <= within)
 
 
 def _without_noise_on_targets(draw: partial[Sequences], count: int, generator: torch.Generator) -> Sequences:

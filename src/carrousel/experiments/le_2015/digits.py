@@ -73,7 +73,8 @@ class Images:
 
 def wrong(outputs: Tensor, sequences: Sequences) -> dict[str, np.ndarray]:
     """Return the share of images whose class is not the largest output, (net,)."""
-    return {"wrong": (outputs.argmax(-1) != sequences.target.argmax(-1)).double().mean(1).numpy()}
+    is_wrong = (outputs.argmax(-1) != sequences.target.argmax(-1)) | outputs.isnan().any(-1)
+    return {"wrong": is_wrong.double().mean(1).numpy()}
 
 
 def _row(kind: str, by: str) -> Row:
