@@ -12,6 +12,7 @@ from rich.console import Console
 
 from carrousel.errors import MissingExtraError, OutputError
 from carrousel.experiments import page
+from carrousel.experiments.comparison import Comparison, compare
 from carrousel.experiments.record import Record
 from carrousel.experiments.tables import row_of, tables
 from carrousel.experiments.trials import Published, Row, Table, Trial
@@ -28,18 +29,18 @@ def record(folder: Path, key: str, presentations: list[int | None]) -> Record:
         ok = count is not None
         found.add(
             Trial(key, seed, {"solved": count} if count else {}, ok, count or 900_000, 900_000,
-                  {"wrong": 0.001} if ok else {}, 1.5)
+                  {"wrong": 0.0005} if ok else {}, 1.5)
         )  # fmt: skip
     return found
 
 
-def compared(folder: Path, counts: list[int | None], **published: object) -> page.Comparison:
+def compared(folder: Path, counts: list[int | None], **published: object) -> Comparison:
     row = row_of(ADDING)
     row = replace(row, published=replace(row.published, **published))  # type: ignore[arg-type]
-    return page.compare(row, record(folder, ADDING, counts))
+    return compare(row, record(folder, ADDING, counts))
 
 
-def lines(one: page.Comparison) -> dict[str, tuple[str, str, str]]:
+def lines(one: Comparison) -> dict[str, tuple[str, str, str]]:
     return {name: rest for name, *rest in one.lines}  # type: ignore[misc]
 
 
@@ -53,7 +54,8 @@ def test_lines_of_a_row(tmp_path: Path) -> None:
         "solved, mean": ["74,000", "77,500", "1.05 x"],
         "solved, median": ["-", "77,500", ""],
         "solved, range": ["-", "60,000 to 100,000", ""],
-        "test: wrong": ["0.000391", "0.001", ""],
+        "test: wrong": ["0.000391", "0.0005", ""],
+        "given up after": ["-", "900,000", ""],
         "weights": ["93", "93", ""],
         "seconds": ["-", "15.0", ""],
     }
@@ -86,6 +88,8 @@ def test_where_some_failed_the_mean_is_a_lower_bound(tmp_path: Path) -> None:
         ([74_000] * 10, {"success": None}, None),
         ([74_000] * 10, {"success": 0.8}, None),
         ([None] * 3, {"success": 0.0, "presentations": {}}, None),
+        ([None] * 3, {"success": None, "presentations": {}, "test": {}}, "No number is published to stand beside it."),
+        ([74_000] * 3, {"test": {"wrong": 0.0003}}, "Test: wrong 0.0005, where 0.0003 is published."),
         ([None] * 3, {"success": 0.5}, "No trial reached solved."),
         ([74_000] * 29 + [None], {}, "Success rate below the published 100 %."),
     ],
@@ -94,22 +98,39 @@ def test_remarks(tmp_path: Path, counts: list[int | None], published: dict[str, 
     assert compared(tmp_path, counts, **published).remarks == ((remark,) if remark else ())
 
 
-def short(folder: Path, counts: list[int | None], limit: int = 20_000) -> page.Comparison:
+def short(folder: Path, counts: list[int | None], limit: int = 20_000) -> Comparison:
     """Trials that end after so few sequences that the published number was never possible."""
     trials = Record(folder)
     for seed, count in enumerate(counts):
         solved = {"solved": count} if count else {}
         trials.add(Trial(ADDING, seed, solved, count is not None, count or limit, limit, {}, 1.5))
-    return page.compare(row_of(ADDING), trials)
+    return compare(row_of(ADDING), trials)
 
 
 CUT_SHORT = "Cut short after 20,000 sequences, before the 74,000 that are published: no failure, and no success."
 
 
 def test_a_row_that_was_cut_short_says_so(tmp_path: Path) -> None:
-    one = short(tmp_path, [None, None, 19_000])
-    assert one.remarks == (CUT_SHORT,)
+    one = short(tmp_path / "some", [None, None, 19_000])
+    some = "1 had succeeded, the others neither failed nor succeeded."
+    assert one.remarks == (CUT_SHORT.replace("no failure, and no success.", some),)
     assert lines(one)["solved"] == ["100 % of 10", "1 of 3", "cut short at 20,000"]
+    assert short(tmp_path / "none", [None] * 3).remarks == (CUT_SHORT,)
+
+
+def test_rivals_that_were_given_up_before_the_papers(tmp_path: Path) -> None:
+    key = "2 / BPTT rate 1.0 p=100 / rival"
+    found = Record(tmp_path)
+    found.add(Trial(key, 0, {}, False, 20_000, 20_000, {}, 1.0))
+    one = compare(row_of(key), found)
+    before = "before the 5,000,000 that are published: no failure, and no success."
+    assert one.remarks == (f"Cut short after 20,000 sequences, {before}",)
+    assert lines(one)["given up after"] == ["5,000,000", "20,000", ""]
+
+
+def test_a_row_of_which_some_trials_still_run(tmp_path: Path) -> None:
+    one = compare(row_of(ADDING), record(tmp_path, ADDING, [74_000] * 3), asked=10)
+    assert one.remarks == ("3 of 10 trials have ended; the fast ones end first.",)
 
 
 def test_a_row_that_could_have_been_solved_was_not_cut_short(tmp_path: Path) -> None:
@@ -179,6 +200,14 @@ def test_json_has_no_infinity(tmp_path: Path) -> None:
     assert row["command"] == "carrousel reproduce 7"
 
 
+def test_the_command_names_the_number_of_trials(tmp_path: Path) -> None:
+    asked = {"size": "quick", "trials": "4"}
+    page.write([tables()["7"]], record(tmp_path, ADDING, [74_000] * 3), tmp_path, asked)
+    row = json.loads((tmp_path / page.JSON).read_text(encoding="utf-8"))["rows"][0]
+    assert row["command"] == "carrousel reproduce 7 --quick --seeds 4"
+    assert row["remarks"][0] == "3 of 4 trials have ended; the fast ones end first."
+
+
 def test_results_as_csv(written: Path) -> None:
     rows = list(csv.DictReader((written / page.CSV).read_text(encoding="utf-8").splitlines()))
     assert len(rows) == len(tables()["7"].rows) + 2
@@ -192,7 +221,7 @@ def test_results_as_csv(written: Path) -> None:
     )
     assert (row["solved, published"], row["solved, mean"], row["weights, published"]) == ("74000", "120000.0", "93")
     assert row["success, published"] == "1.0"
-    assert float(row["test: wrong"]) == 0.001
+    assert float(row["test: wrong"]) == 0.0005
     assert rows[-1]["remarks"] == "No trials were run."
     assert rows[-1]["solved, mean"] == ""
 

@@ -4,142 +4,25 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carrousel.errors import OutputError
 from carrousel.experiments import cost, error_flow, solved
+from carrousel.experiments.comparison import BOUND, NOTHING, Comparison, compare, name_of
 from carrousel.experiments.record import Record
-from carrousel.experiments.summary import Summary, summary
-from carrousel.experiments.trials import Row, Table, Trial
+from carrousel.experiments.trials import Row, Table
 from carrousel.report.page import Card, Page, Picture, Section, render
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-__all__ = ["BOUND", "CSV", "JSON", "PAGE", "Comparison", "compare", "pictures", "table_of", "write"]
+__all__ = ["CSV", "JSON", "PAGE", "pictures", "table_of", "write"]
 
 JSON, CSV, PAGE = "results.json", "results.csv", "report.html"
-
-#: A mean that is more than so many times the published one, or less than the published one by as much, is remarked on.
-BOUND = 1.5
-
-#: Of the ends of an interval, which may be 0.9999999999999999.
-_ROUNDING = 1e-9
-
-_NOTHING = "-"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A row of a table: what the paper reports, and what came out.
-
-    Attributes:
-        row: the row.
-        trials: its trials.
-        weights: of our net.
-    """
-
-    row: Row
-    trials: tuple[Trial, ...]
-    weights: int
-
-    @cached_property
-    def ours(self) -> Summary:
-        """The trials' summary."""
-        return summary(self.trials)
-
-    @property
-    def ratio(self) -> dict[str, float]:
-        """Milestone -> our mean number of sequences in units of the published one."""
-        published = self.row.published.presentations
-        return {name: mean / published[name] for name, mean in self.ours.mean.items() if name in published}
-
-    @property
-    def cut_short(self) -> int | None:
-        """The limit of trials that failed before the published number of sequences had passed; else None."""
-        most = max(self.row.published.presentations.values(), default=0)
-        limits = [trial.limit for trial in self.trials if not trial.solved]
-        return max(limits) if limits and max(limits) < most else None
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What is not as published, in words; empty if everything is within bounds."""
-        if not self.trials:
-            return ("No trials were run.",)
-        published, ours, found = self.row.published, self.ours, []
-        if self.cut_short is not None:
-            most = max(published.presentations.values())
-            return (
-                f"Cut short after {self.cut_short:,} sequences, before the {most:,.0f} that are published: no failure, "
-                "and no success.",
-            )
-        low, high = ours.interval
-        if published.success is not None and not low - _ROUNDING <= published.success <= high + _ROUNDING:
-            side = "above" if low > published.success else "below"
-            found.append(f"Success rate {side} the published {_share(published.success)}.")
-        for name, ratio in self.ratio.items():
-            if not 1 / BOUND <= ratio <= BOUND:
-                more = f"{ratio:.2g} times as many" if ratio > 1 else f"only {ratio:.2g} times as many"
-                found.append(f"Needs {more} sequences as published ({name}): not within a factor of {BOUND:g}.")
-        never = [name for name in published.presentations if name not in ours.mean]
-        if never:
-            found.append(f"No trial reached {', '.join(never)}.")
-        return tuple(found)
-
-    @property
-    def lines(self) -> Iterator[tuple[str, str, str, str]]:
-        """What was measured, published, ours, and how they compare."""
-        published, ours, has_failed = self.row.published, self.ours, self.ours.solved < self.ours.trials
-        of = f" of {published.trials}" if published.trials and published.success is not None else ""
-        rate, interval = _NOTHING, ""
-        if self.trials:
-            rate, interval = (
-                f"{ours.solved} of {ours.trials}",
-                "{:.0f} to {:.0f} %".format(*(100 * end for end in ours.interval)),
-            )
-            if self.cut_short is not None:
-                interval = f"cut short at {self.cut_short:,}"
-        yield "solved", _NOTHING if published.success is None else _share(published.success) + of, rate, interval
-        for name in dict.fromkeys([*published.presentations, *ours.mean]):
-            mean = f"{'≥ ' * has_failed}{ours.mean[name]:,.0f}" if name in ours.mean else _NOTHING
-            ratio = f"{self.ratio[name]:.2f} x" if name in self.ratio else ""
-            yield f"{name}, mean", _count(published.presentations.get(name)), mean, ratio
-            if name in ours.mean:
-                yield f"{name}, median", _NOTHING, _count(ours.median[name]), ""
-                yield f"{name}, range", _NOTHING, f"{ours.least[name]:,} to {ours.most[name]:,}", ""
-        for name in dict.fromkeys([*published.test, *ours.test]):
-            yield f"test: {name}", _number(published.test.get(name)), _number(ours.test.get(name)), ""
-        yield "weights", _count(published.weights), _count(self.weights), ""
-        yield "seconds", _NOTHING, f"{ours.seconds:,.1f}" if self.trials else _NOTHING, ""
-
-
-def compare(row: Row, record: Record) -> Comparison:
-    """Put a row's trials beside what the paper reports."""
-    return Comparison(row, tuple(record.of(row.key)), row.start((0,)).weights)
-
-
-def _name(row: Row) -> str:
-    return f"{row.name}, {row.reading}"
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.3g} %"
-
-
-def _count(count: float | None) -> str:
-    if count is None:
-        return _NOTHING
-    return f"{count:,.0f}" if math.isfinite(count) else "not reached"
-
-
-def _number(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.3g}"
-
 
 # ---------------------------------------------------------------------- the terminal
 
@@ -161,7 +44,7 @@ def table_of(table: Table, record: Record) -> "RichTable":
     from rich.text import Text
 
     rows = [compare(row, record) for row in table.rows]
-    remarks = [f"{_name(one.row)}: {' '.join(one.remarks)}" for one in rows if one.remarks]
+    remarks = [f"{name_of(one.row)}: {' '.join(one.remarks)}" for one in rows if one.remarks]
     title, caption = f"Table {table.key}: {table.title}", "\n".join(remarks)
     found = RichTable(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
     for name in ("row", "", "published", "ours", ""):
@@ -191,7 +74,8 @@ def write(
         tables: what was run.
         record: the trials.
         folder: where the files go; it is made if it does not exist.
-        environment: what the numbers were made with; "size" is named in the commands.
+        environment: what the numbers were made with. The commands name "size"; "trials" is how many of each row were
+            asked for, where that is not what the size says.
         figures: more figures for the page, of `pictures`.
 
     Returns:
@@ -201,17 +85,21 @@ def write(
         OutputError: a file can not be written.
         MissingExtraError: matplotlib is not installed.
     """
-    compared = [(table, [compare(row, record) for row in table.rows]) for table in tables]
+    compared = [(table, [compare(row, record, _asked(row, environment)) for row in table.rows]) for table in tables]
     rows = [(table, one) for table, ones in compared for one in ones]
-    size = environment.get("size")
     results = {
         "environment": dict(environment),
-        "rows": [_fields(table, one, size) for table, one in rows],
+        "rows": [_fields(table, one, environment) for table, one in rows],
     }
     _write(folder / JSON, json.dumps(_finite(results), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
     _write(folder / CSV, _csv([one for _, one in rows]))
     _write(folder / PAGE, render(_page(compared, environment, figures)))
     return folder / PAGE
+
+
+def _asked(row: Row, environment: Mapping[str, str]) -> int:
+    """How many trials of a row there are to be."""
+    return int(environment.get("trials", row.trials.get(environment.get("size", ""), 0)))
 
 
 def _write(path: Path, text: str) -> None:
@@ -224,11 +112,13 @@ def _write(path: Path, text: str) -> None:
         ) from error
 
 
-def _command(table: Table, size: str | None) -> str:
-    return f"carrousel reproduce {table.key}" + (f" --{size}" if size else "")
+def _command(table: Table, environment: Mapping[str, str]) -> str:
+    options = [f"--{environment['size']}"] if "size" in environment else []
+    options += [f"--seeds {environment['trials']}"] if "trials" in environment else []
+    return " ".join(["carrousel reproduce", table.key, *options])
 
 
-def _fields(table: Table, one: Comparison, size: str | None) -> dict[str, Any]:
+def _fields(table: Table, one: Comparison, environment: Mapping[str, str]) -> dict[str, Any]:
     row = one.row
     return {
         "table": table.key,
@@ -236,7 +126,7 @@ def _fields(table: Table, one: Comparison, size: str | None) -> dict[str, Any]:
         "row": row.name,
         "reading": row.reading,
         "settings": row.note,
-        "command": _command(table, size),
+        "command": _command(table, environment),
         "published": asdict(row.published),
         "ours": asdict(one.ours) if one.trials else None,
         "weights": one.weights,
@@ -299,8 +189,7 @@ def _flat(one: Comparison) -> dict[str, Any]:
 def _page(
     compared: Sequence[tuple[Table, Sequence[Comparison]]], environment: Mapping[str, str], figures: Sequence[Picture]
 ) -> Page:
-    size = environment.get("size")
-    sections = [_section(table, ones, size) for table, ones in compared]
+    sections = [_section(table, ones, environment) for table, ones in compared]
     if figures:
         sections.append(Section("Inside the nets", pictures=tuple(figures)))
     return Page(
@@ -309,8 +198,8 @@ def _page(
             "Published numbers and ours side by side. A mean is that of the trials that reached the milestone; with ≥ "
             "it is a lower bound, for some did not. The intervals of success rates are Wilson's, 95 %.",
             f"Remarked on in words: a row whose interval does not contain the published success rate, and one whose "
-            f"mean is not within a factor of {BOUND:g} of the published one. A row whose trials were cut short before "
-            "the published number of sequences had passed says so, and nothing about the paper.",
+            f"mean or test error is not within a factor of {BOUND:g} of the published one. A row whose trials were cut "
+            "short before the published number of sequences had passed says so, and nothing about the paper.",
         ),
         (_overview(compared), *sections),
         tuple(environment.items()),
@@ -322,17 +211,17 @@ def _overview(compared: Sequence[tuple[Table, Sequence[Comparison]]]) -> Section
     for table, ones in compared:
         for one in ones:
             ratios = ", ".join(f"{ratio:.2f} x" for ratio in one.ratio.values())
-            solved_trials = f"{one.ours.solved} of {one.ours.trials}" if one.trials else _NOTHING
+            solved_trials = f"{one.ours.solved} of {one.ours.trials}" if one.trials else NOTHING
             said = " ".join(one.remarks) or "Within bounds."
-            lines.append((f"{table.key}: {_name(one.row)}", solved_trials, ratios or _NOTHING, said))
+            lines.append((f"{table.key}: {name_of(one.row)}", solved_trials, ratios or NOTHING, said))
     columns = ("table: row, reading", "solved", "sequences, ours / published", "")
     return Section("All rows", cards=(Card("", columns, tuple(lines), is_wide=True),))
 
 
-def _section(table: Table, ones: Sequence[Comparison], size: str | None) -> Section:
+def _section(table: Table, ones: Sequence[Comparison], environment: Mapping[str, str]) -> Section:
     cards = tuple(
         Card(
-            _name(one.row),
+            name_of(one.row),
             ("", "published", "ours", ""),
             tuple(one.lines),
             (one.row.note,) if one.row.note else (),
@@ -342,7 +231,7 @@ def _section(table: Table, ones: Sequence[Comparison], size: str | None) -> Sect
         for one in ones
     )
     sources = dict.fromkeys(one.row.published.source for one in ones if one.row.published.source)
-    text = (*(f"Published: {source}." for source in sources), f"Again: {_command(table, size)}")
+    text = (*(f"Published: {source}." for source in sources), f"Again: {_command(table, environment)}")
     drawn = (_success_curves(table, ones),) if any(one.trials for one in ones) else ()
     return Section(f"Table {table.key}: {table.title}", text, cards, drawn)
 
@@ -361,7 +250,7 @@ def _success_curves(table: Table, ones: Sequence[Comparison]) -> Picture:
         shares = [*range(len(done) + 1), len(done)]
         colour, dashes = COLOURS[k % len(COLOURS)], "-" if k < len(COLOURS) else "--"
         heights = [share / len(one.trials) for share in shares]
-        axes.step(places, heights, where="post", lw=2, color=colour, ls=dashes, label=_name(one.row))
+        axes.step(places, heights, where="post", lw=2, color=colour, ls=dashes, label=name_of(one.row))
         if published := list(one.row.published.presentations.values()):
             axes.plot(published[-1], 1.06, "v", ms=6, color=colour, clip_on=False)
     axes.set_ylim(-0.03, 1.03)

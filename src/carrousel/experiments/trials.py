@@ -104,6 +104,7 @@ class Published:
         trials: how many there were.
         test: name of a measure on the test set -> its value.
         source: table and paper.
+        failed_until: sequences after which the trials that failed were given up, where that is known.
     """
 
     presentations: Mapping[str, float]
@@ -112,6 +113,7 @@ class Published:
     trials: int | None = None
     test: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
+    failed_until: int | None = None
 
 
 @dataclass(frozen=True)
