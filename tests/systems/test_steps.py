@@ -5,9 +5,9 @@ import torch
 
 from carrousel import cells
 from carrousel.backends.llvm.target import host
-from carrousel.errors import UnknownNameError
+from carrousel.errors import DtypeError, InputShapeError, InputTypeError, UnknownNameError
 from carrousel.systems.network import Network
-from carrousel.systems.real_time import RealTime
+from carrousel.systems.real_time import Continual, RealTime
 from carrousel.tasks.sequences import Sequences
 
 TIME, INPUTS, OUTPUTS = 23, 3, 4
@@ -95,6 +95,68 @@ def test_a_net_that_has_gone_astray_stays_alone() -> None:
     assert nets.w[1].isnan().all()
     assert torch.equal(nets.w[[0, 2]], alone.w[[0, 2]])
     assert torch.equal(y[:, [0, 2]], expected[:, [0, 2]])
+
+
+X, LONG = torch.zeros(TIME, 3, 1, INPUTS), torch.full((3, 1), TIME)
+TARGET = torch.zeros(TIME, 3, 1, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "error", "message"),
+    [
+        (
+            Sequences(X.long()[..., 0], LONG, TARGET),
+            InputTypeError,
+            "RealTime - x is of torch.int64, expected values - its network says so, symbols=",
+        ),
+        (
+            Sequences(X[..., :2], LONG, TARGET),
+            InputShapeError,
+            "sequences - x has shape (23, 3, 1, 2), expected (time, net, batch, input) with 3 nets and 3 inputs - "
+            "give every network sequences of its own",
+        ),
+        (
+            Sequences(X.repeat(1, 1, 2, 1), LONG.repeat(1, 2), TARGET.repeat(1, 1, 2)),
+            InputShapeError,
+            "RealTime - x has shape (23, 3, 2, 3) and target (23, 3, 2), expected one sequence for each net, "
+            "(time, net, 1), and a target at every step - the weights change at every step",
+        ),
+        (
+            Sequences(X, LONG, torch.zeros(3, 1, OUTPUTS)),
+            InputShapeError,
+            "RealTime - x has shape (23, 3, 1, 3) and target (3, 1, 4), expected one sequence for each net, "
+            "(time, net, 1), and a target at every step - the weights change at every step",
+        ),
+        (
+            Sequences(X, LONG, TARGET + OUTPUTS),
+            InputTypeError,
+            "sequences - target has symbols 4 to 4, expected -1 to 3 - number the symbols from 0, or give the system "
+            "more outputs",
+        ),
+    ],
+)
+def test_sequences_that_do_not_fit(sequences: Sequences, error: type[Exception], message: str) -> None:
+    nets = RealTime(network(), range(3), 0.5)
+    before = nets.w.clone()
+    with pytest.raises(error) as caught:
+        nets.learn(sequences)
+    assert str(caught.value) == message
+    assert torch.equal(nets.w, before)
+
+
+def test_streams_without_beginnings() -> None:
+    nets = Continual(network(), range(3), 0.5, lambda y, target: target < 0)
+    with pytest.raises(InputTypeError) as caught:
+        nets.learn(Sequences(X, LONG, TARGET))
+    assert str(caught.value) == "Continual - resets is None, expected (time, net, 1) - say where sequences begin"
+
+
+def test_numbers_of_half_precision() -> None:
+    with pytest.raises(DtypeError) as caught:
+        RealTime(network(), [0], 0.5, torch.bfloat16)
+    assert str(caught.value) == (
+        "RealTime - dtype is torch.bfloat16, expected float32 or float64 - learn in one of them"
+    )
 
 
 def test_an_unknown_backend() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from carrousel.errors import InputShapeError, InputTypeError
+from carrousel.systems.checks import fitting
 from carrousel.tasks.sequences import Sequences
 
 __all__ = ["Lesson", "Step"]
@@ -53,7 +53,7 @@ class Lesson:
     def __init__(
         self, sequences: Sequences, nets: int, inputs: int, outputs: int, sources: int, dtype: torch.dtype
     ) -> None:
-        _check(sequences, nets, inputs, outputs)
+        fitting(sequences, nets, inputs, outputs)
         self.nets, self.inputs, self.sources, self.dtype = nets, inputs, sources, dtype
         self.time, _, self.batch = sequences.x.shape[:3]
         self.x, self.lengths = sequences.x, sequences.lengths
@@ -117,43 +117,3 @@ class Lesson:
             return outputs.masked_fill_(~self.present.unsqueeze(-1), 0)
         last = (self.lengths - 1).view(1, self.nets, self.batch, 1).expand(1, -1, -1, outputs.shape[-1])
         return outputs.gather(0, last)[0]
-
-
-def _check(sequences: Sequences, nets: int, inputs: int, outputs: int) -> None:
-    x, lengths, target = sequences.x, sequences.lengths, sequences.target
-    axes = "(time, net, batch, input)" if x.is_floating_point() else "(time, net, batch)"
-    wanted = (nets, inputs) if x.is_floating_point() else (nets,)
-    if x.dim() != 2 + len(wanted) or (x.shape[1], *x.shape[3:]) != wanted:
-        raise InputShapeError(
-            f"sequences - x has shape {tuple(x.shape)}, expected {axes} with {nets} nets and {inputs} inputs - "
-            "give every network sequences of its own"
-        )
-    rows = x.shape[1:3]
-    if lengths.shape != rows:
-        raise InputShapeError(
-            f"sequences - lengths has shape {tuple(lengths.shape)}, expected (net, batch) = {tuple(rows)} - "
-            "give each sequence one length"
-        )
-    if target.is_floating_point():
-        fits = target.shape in ((*rows, outputs), (*x.shape[:3], outputs))
-    else:
-        fits = target.shape == x.shape[:3]
-    if not fits:
-        raise InputShapeError(
-            f"sequences - target has shape {tuple(target.shape)}, expected (net, batch, output) at the last steps, or "
-            f"(time, net, batch, output) or numbers (time, net, batch) at every step, with {outputs} outputs - "
-            "give targets for the same sequences as x"
-        )
-    if sequences.resets is not None and sequences.resets.shape != x.shape[:3]:
-        raise InputShapeError(
-            f"sequences - resets has shape {tuple(sequences.resets.shape)}, expected (time, net, batch) = "
-            f"{tuple(x.shape[:3])} - say for each step whether the states begin anew"
-        )
-    for name, numbers, least, count in (("x", x, 0, inputs), ("target", target, -1, outputs)):
-        if numbers.numel() and not numbers.is_floating_point():
-            low, high = torch.stack(torch.aminmax(numbers)).tolist()
-            if low < least or high >= count:
-                raise InputTypeError(
-                    f"sequences - {name} has symbols {low} to {high}, expected {least} to {count - 1} - "
-                    f"number the symbols from 0, or give the system more {'inputs' if name == 'x' else 'outputs'}"
-                )

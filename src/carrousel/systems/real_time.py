@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from carrousel.errors import UnknownNameError
+from carrousel.errors import DtypeError, InputShapeError, InputTypeError, UnknownNameError
 from carrousel.systems import readout
+from carrousel.systems.checks import fitting
 from carrousel.systems.network import Network
 from carrousel.systems.plain_steps import PlainSteps
 from carrousel.systems.rows import Rows, by_net, by_step
@@ -37,6 +38,7 @@ class RealTime(Rows):
     Raises:
         OptionError: the cell has no tangent equations, or its gradient is truncated in part.
         UnknownNameError: there is no such backend.
+        DtypeError: neither float32 nor float64.
 
     Example:
         >>> from carrousel import cells
@@ -59,6 +61,8 @@ class RealTime(Rows):
         dtype: torch.dtype = torch.float32,
         backend: str = "llvm",
     ) -> None:
+        if dtype not in (torch.float32, torch.float64):
+            raise DtypeError(f"RealTime - dtype is {dtype}, expected float32 or float64 - learn in one of them")
         super().__init__(network, seeds, dtype)
         if backend not in _STEPS:
             raise UnknownNameError(f"RealTime - unknown backend {backend!r} - expected 'llvm' or 'eager'")
@@ -89,11 +93,25 @@ class RealTime(Rows):
 
     def _take(self, sequences: Sequences) -> Tensor:
         """Lay out the steps of sequences; returns where their outputs will be, (time, net, output)."""
+        self._check(sequences)
         x = sequences.x.squeeze(2)
         values = one_hot(x, self.network.inputs).to(self.w.dtype) if self.network.symbols else x
         if self.learns is not None:
             self.steps.learns.copy_(self.learns)
         return self.steps.take(values, sequences.target.squeeze(2))
+
+    def _check(self, sequences: Sequences) -> None:
+        network, x = self.network, sequences.x
+        where = type(self).__name__
+        if network.symbols == x.is_floating_point():
+            wanted = "numbers of symbols" if network.symbols else "values"
+            raise InputTypeError(f"{where} - x is of {x.dtype}, expected {wanted} - its network says so, symbols=")
+        fitting(sequences, len(self), network.inputs, network.outputs)
+        if x.shape[2] != 1 or not sequences.is_per_step:
+            raise InputShapeError(
+                f"{where} - x has shape {tuple(x.shape)} and target {tuple(sequences.target.shape)}, expected one "
+                "sequence for each net, (time, net, 1), and a target at every step - the weights change at every step"
+            )
 
 
 class Continual(RealTime):
@@ -151,7 +169,8 @@ class Continual(RealTime):
         Returns:
             The outputs as they were before each change, (time, net, 1, output).
         """
-        assert sequences.resets is not None
+        if sequences.resets is None:
+            raise InputTypeError("Continual - resets is None, expected (time, net, 1) - say where sequences begin")
         y, target, self.begun = self._take(sequences), sequences.target.squeeze(2), torch.zeros_like(self.begun)
         for t, starts in enumerate(sequences.resets.squeeze(2)):
             begins = starts & ~self._goes_on
