@@ -38,7 +38,7 @@ def _row(time: int, reading: str) -> Row:
         data=partial(Drawn, partial(adding, minimal_length=time)),
         criterion=partial(Recent, within=CORRECT_WITHIN, mean=0.01),
         limit=sizes(20_000 if time == 100 else 3_000, limits[time], 10_000_000),
-        trials=sizes(3, 10 if time <= 500 else 3, TRIALS),
+        trials=sizes(3, 3 if time == 1000 else 30 if time == 100 and reading != "literal" else 10, TRIALS),
         measure=errors(CORRECT_WITHIN),
         note=note,
     )
