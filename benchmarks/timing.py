@@ -21,8 +21,9 @@ _BLOCK, _MOST_CALLS = 0.02, 200
 _BUDGET, _LEAST_ROUNDS = 1.5, 3
 #: The worker threads of the side before spin for a while after their work: they are given time to sleep.
 _PAUSE = 0.03
-#: Seconds of calls that are not counted after it, until caches and branch predictors know the side again.
-_RISE = 0.005
+#: Seconds of calls that are not counted after it: caches and branch predictors have to know the side again, and a
+#: virtual core that slept through the pause takes up to 0.15 s until it is as fast as before.
+_RISE = 0.1
 
 
 class DisagreementError(AssertionError):
