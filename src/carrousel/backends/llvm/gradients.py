@@ -144,17 +144,17 @@ def _operand(frame: Frame, code: Code, name: str, t: Value, b: Value, row: Value
 
 
 def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> Code:
-    """Write the gradients of one job for one network and a share of the registers."""
+    """Write the gradients of one job for one network and a share of the sums, tile by tile, column by column."""
     code = _function(frame, f"gradient_{number}")
     a, layout = code.arguments, frame.layout
     panels = frame.panels(code, layout.size(job.adjoints[0]))
     registers = code.mul(panels, len(job.adjoints))
     tiles = code.div(code.add(registers, REGISTERS - 1), REGISTERS)
-    first, last = frame.share(code, tiles, a["share"], a["shares"])
-    start, stop, across = (code.mul(n, REGISTERS) for n in (first, last, tiles))
     columns = [frame.units(code, str(layout.definition.group(part.group).columns)) for part in job.parts]
     padded = [code.mul(code.div(code.add(n, ROWS - 1), ROWS), ROWS) for n in columns]
-    all_columns = code.add(*padded)
+    all_columns, across = code.most(code.add(*padded), ROWS), code.mul(tiles, REGISTERS)
+    first, last = frame.share(code, code.mul(tiles, all_columns), a["share"], a["shares"])
+    first, last = (code.mul(code.div(n, ROWS), ROWS) for n in (first, last))  # whole tiles of columns
     sums = _sums(frame, code)
     element = frame.lanes if frame.nets else 1
     size = code.mul(frame.word(code, "gradient_columns"), BLOCK * element)
@@ -167,16 +167,21 @@ def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> C
             target = code.at(operands, code.mul(behind, count, element))
             code.call(pack, a["arguments"], table, target, count, n, code.mul(k, 1), code.mul(1 + len(columns), 1))
             behind = code.add(behind, room)
-        with code.loop(start, stop, REGISTERS, "register") as register:
+        end = code.div(code.add(last, code.sub(all_columns, 1)), all_columns)
+        with code.loop(code.div(first, all_columns), end, name="tile") as number:  # at both ends a part of its columns
+            register, before = code.mul(number, REGISTERS), code.mul(number, all_columns)
+            start = code.most(code.sub(first, before), 0)
+            stop = code.least(code.sub(last, before), all_columns)
             _pack_adjoints(frame, code, job, table, count, adjoints, register, panels)
             at = code.at(sums, code.mul(register, frame.lanes))
-            code.call(tile, a["arguments"], operands, adjoints, at, count, all_columns, across, block)
+            code.call(tile, a["arguments"], operands, adjoints, at, count, start, stop, across, block)
 
     _blocks(frame, code, tuple(part.operand for part in job.parts), body)
-    stop = code.least(stop, registers)
+    frame.barrier(code, a["shares"])  # a register's columns may be the work of two threads
+    share = frame.share(code, registers, a["share"], a["shares"])
     behind = code.mul(0)
     for part, room in zip(job.parts, padded, strict=True):
-        _unpack(frame, code, part, code.at(sums, code.mul(behind, across, frame.lanes)), across, panels, (start, stop))
+        _unpack(frame, code, part, code.at(sums, code.mul(behind, across, frame.lanes)), across, panels, share)
         behind = code.add(behind, room)
     code.done()
     return code
@@ -237,12 +242,12 @@ def _chosen(code: Code, number: Value, values: list[Value]) -> Value:
 
 
 def _write_tile(frame: Frame) -> Code:
-    """Write the function that adds the outer products of one block to three registers of every column's sums."""
-    integers, pointers = ("count", "columns", "across", "block"), ("operands", "adjoints", "sums")
+    """Write the function that adds the outer products of one block to three registers of some columns' sums."""
+    integers, pointers = ("count", "start", "stop", "across", "block"), ("operands", "adjoints", "sums")
     code = frame.function("add_outer", *integers, pointers=pointers, inlined=False)
     a, element = code.arguments, frame.lanes if frame.nets else 1
     is_first_block = code.compare(a["block"], "==", 0)
-    with code.loop(0, a["columns"], ROWS, "column") as column:
+    with code.loop(a["start"], a["stop"], ROWS, "column") as column:
         base = code.at(a["operands"], code.mul(column, a["count"], element))
         rows = [code.at(base, m * element) for m in range(ROWS)]
         operand = Operand(rows, [a["adjoints"]], a["count"], ROWS)

@@ -63,7 +63,7 @@ def _write_scan(frame: Frame) -> Code:
         with code.when(walk.is_ahead()):
             walk.ahead()
     with code.loop(code.div(start, batch), code.div(code.add(stop, code.sub(batch, 1)), batch), name="net") as net:
-        first = code.sub(_most(code, start, code.mul(net, batch)), code.mul(net, batch))
+        first = code.sub(code.most(start, code.mul(net, batch)), code.mul(net, batch))
         last = code.sub(code.least(stop, code.mul(code.add(net, 1), batch)), code.mul(net, batch))
         rows = (net, first, last)
         with code.when(code.builder.not_(walk.is_ahead())), code.loop(0, walk.blocks(), name="block") as number:
@@ -77,10 +77,6 @@ def _write_scan(frame: Frame) -> Code:
                 code.call(final, a["arguments"], *rows)
     code.done()
     return code
-
-
-def _most(code: Code, a: Value, b: Value) -> Value:
-    return code.choose(code.compare(a, ">", b), a, b)
 
 
 Rows3 = tuple[Value, Value, Value]

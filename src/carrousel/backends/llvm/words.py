@@ -101,6 +101,10 @@ class Code:
         """Return the smaller integer."""
         return self.builder.select(self.compare(a, "<", b), constant(a), constant(b))
 
+    def most(self, a: Int, b: Int) -> Value:
+        """Return the larger integer."""
+        return self.builder.select(self.compare(a, ">", b), constant(a), constant(b))
+
     def choose(self, condition: Value, yes: Int, no: Int) -> Value:
         """Return one of two values."""
         yes, no = (constant(v) if isinstance(v, int) else v for v in (yes, no))
