@@ -1,6 +1,11 @@
-"""Trials on a Ray cluster: the error without Ray, and what is asked of it."""
+"""Trials on many processes, which end with the first one; on a Ray cluster: the error without it, what is asked."""
 
+import multiprocessing
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +14,7 @@ from typer.testing import CliRunner
 
 from carrousel.cli import app
 from carrousel.errors import MissingExtraError
-from carrousel.experiments.spread import Job, jobs, over_ray, spread
+from carrousel.experiments.spread import Job, _interrupts_held_back, jobs, over_ray, spread
 from carrousel.experiments.tables import row_of
 
 MESSAGE = (
@@ -51,3 +56,33 @@ def test_the_trials_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -
     assert found == {t.seed: (t.presentations, t.solved) for t in spread(work, 1)}
     assert ended == work[::-1]
     assert said == ["cluster:1", "shut down"]
+
+
+def test_processes_end_when_nobody_waits_for_their_trials() -> None:
+    """As where the disk is full: the jobs behind the first one would take hours."""
+    work = [Job("9 / 6a / literal", (0,), 100), *(Job("2b / RTRL rate 1.0 p=100 / rival", (k,), 10**9) for k in (1, 2))]
+    trials = spread(work, 2)
+    assert next(trials).seed == 0
+    trials.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interrupt_waits_until_all_processes_have_begun() -> None:
+    """Another thread may take it."""
+    ended = []
+
+    def interrupt() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def begin() -> None:
+        with _interrupts_held_back():
+            threading.Thread(target=interrupt).start()
+            time.sleep(0.2)
+            ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert ended
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -2,26 +2,51 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from carrousel.errors import OutputError
+from carrousel.errors import ModelError, OutputError
 from carrousel.experiments.trials import Trial
 
-__all__ = ["FILE", "Record"]
+try:
+    import fcntl
+except ImportError:  # it is of Unix; elsewhere nobody notices a second run
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FILE", "Record", "held"]
 
 FILE = "trials.jsonl"
+
+#: What every line begins with.
+_BEGIN = b'{"row": '
+
+_KINDS = {
+    "row": (str,),
+    "seed": (int,),
+    "milestones": (dict,),
+    "solved": (bool,),
+    "presentations": (int,),
+    "limit": (int,),
+    "test": (dict,),
+    "seconds": (float, int),
+}
 
 
 class Record:
     """The trials of a folder.
 
+    A seed of a row has one trial for each limit that it was run with; none takes another's place.
+
     Args:
         folder: is made if it does not exist.
         resume: whether trials that are there already count; else the folder must not have any.
+        limits: row -> the limit of this run; `of` gives trials of the largest one there is where none is named.
 
     Raises:
         OutputError: the folder has trials, and they are not to be resumed; or it can not be written.
+        ModelError: a line is no trial.
 
     Example:
         >>> import tempfile
@@ -31,54 +56,142 @@ class Record:
         800
     """
 
-    def __init__(self, folder: Path, resume: bool = False) -> None:
+    def __init__(self, folder: Path, resume: bool = False, limits: Mapping[str, int] | None = None) -> None:
         self.path = folder / FILE
+        self._limits = dict(limits or {})
+        self._trials: dict[tuple[str, int], dict[int, Trial]] = {}
+        _opened(folder).close()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._trials = _read(self.path)
+            content = self.path.read_bytes()
+            if content and not resume:
+                raise OutputError(
+                    f"{self.path} - has {len(content.splitlines())} trials already - go on with --resume, or name "
+                    "another folder with --out"
+                )
+            for trial in _read(self.path, content):
+                self._keep(trial)
         except OSError as error:
-            raise OutputError(
-                f"{folder} - can not be used: {error.strerror} - name another folder with --out"
-            ) from error
-        if self._trials and not resume:
-            raise OutputError(
-                f"{self.path} - has {len(self._trials)} trials already - go on with --resume, or name another folder "
-                "with --out"
-            )
+            if isinstance(error, OutputError):
+                raise
+            raise _unusable(folder, error) from error
 
     def find(self, row: str, seed: int, limit: int) -> Trial | None:
-        """Return a trial, None if there is none or it ended earlier than it would under this limit."""
-        trial = self._trials.get((row, seed))
-        if trial is None or (trial.presentations if trial.solved else trial.limit) > limit:
-            return None
-        return trial if trial.solved or trial.limit == limit else None
+        """Return a trial that was run with this limit or ended as it would have with it, None if there is none."""
+        trials = self._trials.get((row, seed), {})
+        return trials.get(limit) or next((trial for trial in trials.values() if _ends_alike(trial, limit)), None)
 
     def of(self, row: str) -> list[Trial]:
-        """Return all trials of a row, by seed."""
-        return [trial for (name, _), trial in sorted(self._trials.items()) if name == row]
+        """Return the trials of a row that were run with one limit, by seed: with this run's, or with the largest."""
+        by_seed = [trials for (name, _), trials in sorted(self._trials.items()) if name == row]
+        limit = self._limits.get(row, max((max(trials) for trials in by_seed), default=0))
+        return [trials[limit] for trials in by_seed if limit in trials]
 
     def add(self, trial: Trial) -> None:
-        """Write a trial that is over."""
+        """Write a trial that is over.
+
+        Raises:
+            OutputError: there is no room for it.
+        """
         line = json.dumps({**vars(trial), "milestones": dict(trial.milestones), "test": dict(trial.test)})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._trials[trial.row, trial.seed] = trial
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} - can not be written: {error.strerror} - free space there, and go on with --resume"
+            ) from error
+        self._keep(trial)
+
+    @property
+    def aside(self) -> int:
+        """How many trials of this run's rows do not count in it, for they would have ended otherwise."""
+        every = (trial for trials in self._trials.values() for trial in trials.values() if trial.row in self._limits)
+        return sum(not _ends_alike(trial, self._limits[trial.row]) for trial in every)
+
+    def _keep(self, trial: Trial) -> None:
+        self._trials.setdefault((trial.row, trial.seed), {}).setdefault(trial.limit, trial)
 
 
-def _read(path: Path) -> dict[tuple[str, int], Trial]:
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other runs from writing trials to a folder meanwhile, where the system has locks.
+
+    Args:
+        folder: is made if it does not exist.
+
+    Raises:
+        OutputError: another run holds it, or it can not be written.
+    """
+    with _opened(folder) as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OutputError(
+                    f"{folder} - another run writes its trials there - wait for its end, or name another folder with "
+                    "--out"
+                ) from error
+            except OSError:  # a file system without locks
+                pass
+        yield
+
+
+def _opened(folder: Path) -> BinaryIO:
+    """Open the file of trials to append to it: what can not be written is said before hours of training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / FILE).open("ab")
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(f"{folder} - can not be used: {error.strerror} - name another folder with --out")
+
+
+def _ends_alike(trial: Trial, limit: int) -> bool:
+    """Whether a trial would have ended the same with this limit; its last block may have gone past its own."""
+    return trial.limit == limit or (trial.solved and min(trial.limit, trial.presentations) <= limit)
+
+
+def _read(path: Path, content: bytes) -> list[Trial]:
     """Read the trials; a last line without its end was cut by a kill, and goes."""
-    if not path.exists():
-        return {}
-    content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
+    lines, cut = whole.splitlines(), content[len(whole) :]
+    if not cut.startswith(_BEGIN[: len(cut)]):
+        lines.append(cut)  # nothing that a kill leaves behind
+    trials = [_trial(line, f"{path} line {number}") for number, line in enumerate(lines, 1)]
+    if cut:
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    trials: dict[tuple[str, int], Trial] = {}
-    for line in whole.decode("utf-8").splitlines():
-        fields: Mapping[str, object] = json.loads(line)
-        trial = Trial(**fields)  # type: ignore[arg-type]
-        trials[trial.row, trial.seed] = trial
     return trials
+
+
+def _trial(line: bytes, where: str) -> Trial:
+    try:
+        fields = json.loads(line.decode("utf-8"))
+        fault = _fault(fields)
+    except UnicodeDecodeError:
+        fault = "it is not UTF-8"
+    except (ValueError, RecursionError):
+        fault = "it is not JSON"
+    if fault:
+        raise ModelError(f"{where} - is no trial: {fault} - take the line out, or name another folder with --out")
+    return Trial(**fields)
+
+
+def _fault(fields: object) -> str:
+    """What keeps the fields of a line from being a trial."""
+    if not isinstance(fields, dict) or fields.keys() != _KINDS.keys():
+        got = ", ".join(fields) if isinstance(fields, dict) else json.dumps(fields)
+        return f"expected {', '.join(_KINDS)}, got {got[:100] or 'nothing'}"
+    for name, kinds in _KINDS.items():
+        if type(fields[name]) not in kinds:
+            return f"expected {name} as {kinds[0].__name__}, got {json.dumps(fields[name])[:100]}"
+    for name, kinds in (("milestones", (int,)), ("test", (float, int))):
+        for key, number in fields[name].items():
+            if type(number) not in kinds:
+                return f"expected {name} {key} as {kinds[0].__name__}, got {json.dumps(number)[:100]}"
+    return ""

@@ -2,18 +2,30 @@
 
 import importlib
 import multiprocessing
-import queue
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
 from typing import Any
 
-from carrousel.errors import MissingExtraError
+from carrousel.errors import MissingExtraError, TrainingError
 from carrousel.experiments.tables import row_of
 from carrousel.experiments.training import LANES, run
 from carrousel.experiments.trials import Row, Trial
 
-__all__ = ["Job", "jobs", "over_ray", "spread"]
+__all__ = ["Job", "Trials", "jobs", "over_ray", "spread"]
+
+#: Trials as they end; closed, it ends their processes.
+Trials = Generator[Trial, None, None]
+
+#: Where a process puts its trials.
+_ended: "SimpleQueue[Trial]"
 
 
 @dataclass(frozen=True)
@@ -36,35 +48,49 @@ def jobs(row: Row, seeds: Sequence[int], limit: int) -> list[Job]:
     return [Job(row.key, tuple(seeds[k : k + LANES]), limit) for k in range(0, len(seeds), LANES)]
 
 
-def spread(work: Sequence[Job], workers: int, done: Callable[[Job], None] = lambda job: None) -> Iterator[Trial]:
+def spread(work: Sequence[Job], workers: int, done: Callable[[Job], None] = lambda job: None) -> Trials:
     """Run jobs and yield their trials as they end.
 
     Args:
         work: the jobs, begun in this order.
         workers: processes; each computes on one thread.
         done: is called with every job that is over.
+
+    Raises:
+        TrainingError: a process was killed.
     """
     if workers == 1:
         for job in work:
             yield from _trials(job)
             done(job)
         return
+    try:
+        yield from _side_by_side(work, workers, done)
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            f"reproduce - one of {workers} processes was killed; the memory may be too small for so many - go on with "
+            "--resume and fewer --workers"
+        ) from error
+
+
+def _side_by_side(work: Sequence[Job], workers: int, done: Callable[[Job], None]) -> Trials:
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        ended: Any = manager.Queue()
-        waiting: dict[Future[None], Job] = {pool.submit(_work, job, ended): job for job in work}
-        try:
-            while waiting:
-                finished, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                yield from _drained(ended)
-                for future in finished:
-                    future.result()
-                    done(waiting.pop(future))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    ended = context.SimpleQueue()
+    over, working = context.Pipe(duplex=False)
+    # `working` is closed before the pool, and by the system when this process is killed: then the others end as well
+    with over, ProcessPoolExecutor(workers, context, _begin, (ended, over)) as pool, working:
+        with _interrupts_held_back():
+            waiting: dict[Future[None], Job] = {pool.submit(_work, job): job for job in work}
+        while waiting:
+            finished, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not ended.empty():
+                yield ended.get()
+            for future in finished:
+                future.result()
+                done(waiting.pop(future))
 
 
-def over_ray(address: str, work: Sequence[Job], done: Callable[[Job], None] = lambda job: None) -> Iterator[Trial]:
+def over_ray(address: str, work: Sequence[Job], done: Callable[[Job], None] = lambda job: None) -> Trials:
     """Run jobs on a Ray cluster, one core each, and yield the trials of each as it ends.
 
     Args:
@@ -85,7 +111,7 @@ def over_ray(address: str, work: Sequence[Job], done: Callable[[Job], None] = la
     return _remote(ray, address, work, done)
 
 
-def _remote(ray: Any, address: str, work: Sequence[Job], done: Callable[[Job], None]) -> Iterator[Trial]:
+def _remote(ray: Any, address: str, work: Sequence[Job], done: Callable[[Job], None]) -> Trials:
     ray.init(address=address)
     try:
         remote = ray.remote(num_cpus=1)(_all)
@@ -106,21 +132,45 @@ def _all(job: Job) -> list[Trial]:
     return list(_trials(job))
 
 
-def _drained(ended: Any) -> Iterator[Trial]:
-    while True:
-        try:
-            yield ended.get_nowait()
-        except queue.Empty:
-            return
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back: here until the end of the block, for ever in the processes that begin in it."""
+    came: list[int] = []
+    # a process inherits what its parent's thread blocks; a signal that another thread takes is noted and comes later
+    is_first = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number)) if is_first else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if is_first:
+            signal.signal(signal.SIGINT, handler)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
-def _work(job: Job, ended: Any) -> None:
-    """What a process does."""
+def _begin(ended: "SimpleQueue[Trial]", over: Connection) -> None:
+    """What a process begins with."""
     import torch
 
+    global _ended
+    _ended = ended
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it
+    threading.Thread(target=_end_with, args=(over,), daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _end_with(over: Connection) -> None:
+    """End this process with the one that began it, in the middle of a trial as well."""
+    over.poll(None)
+    os._exit(0)
+
+
+def _work(job: Job) -> None:
+    """What a process does."""
     for trial in _trials(job):
-        ended.put(trial)
+        _ended.put(trial)
 
 
 def _trials(job: Job) -> Iterator[Trial]:
