@@ -227,14 +227,14 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Li
 @linux
 def test_no_process_is_left_of_a_run_that_is_killed(long: tuple[subprocess.Popen, list[int]]) -> None:
     running, workers = long
-    time.sleep(8)  # they compute
+    time.sleep(5)  # they compute
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     assert until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 20)
 
 
 @linux
-@pytest.mark.parametrize("seconds", [0, 8])
+@pytest.mark.parametrize("seconds", [0, 5])
 def test_an_interrupt_is_one_line(long: tuple[subprocess.Popen, list[int]], seconds: float) -> None:
     """All processes get it, as from a terminal, while they begin and while they compute."""
     running, workers = long

@@ -11,7 +11,7 @@ from carrousel.systems.real_time import Continual, RealTime
 from carrousel.tasks.sequences import Sequences
 
 TIME, INPUTS, OUTPUTS = 23, 3, 4
-CELLS = ["lstm_1997_full", "lstm_1997", "lstm", "elman", "irnn", "peephole_lstm", "peephole_lstm_2002", "coupled_lstm"]
+CELLS = ["lstm_1997_full", "lstm_1997", "lstm", "irnn", "peephole_lstm_2002"]
 
 
 def network(cell: str = "lstm_1997_full", hidden: int = 6, truncated: bool = False, **options) -> Network:

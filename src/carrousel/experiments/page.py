@@ -38,7 +38,7 @@ def table_of(table: Table, record: Record) -> "RichTable":
         >>> import tempfile
         >>> from carrousel.experiments.tables import tables
         >>> table_of(tables()["8"], Record(Path(tempfile.mkdtemp()))).row_count
-        14
+        16
     """
     from rich.table import Table as RichTable
     from rich.text import Text
