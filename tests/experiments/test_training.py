@@ -106,3 +106,14 @@ def test_side_by_side_pads() -> None:
     assert torch.equal(both.x[:5, 1], drawn[1].x)
     assert (both.x[5, 1] == 0).all()
     assert torch.equal(both.target, torch.stack([d.target for d in drawn]))
+
+
+def test_what_a_net_does_after_its_trial_is_over_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last trials that fail stay in their places while others go on."""
+    monkeypatch.setattr(training, "LANES", 2)
+    ended, then = [], []
+    for trial in run(row(), [0, 1, 2], 300):
+        ended.append(trial)
+        then.append(dict(trial.milestones))
+    assert not all(trial.solved for trial in ended)
+    assert [dict(trial.milestones) for trial in ended] == then

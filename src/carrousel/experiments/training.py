@@ -115,7 +115,7 @@ def _trial(row: Row, nets: Nets, net: int, lane: _Lane, limit: int, solved: bool
     if solved and row.measure is not None:
         sequences = for_all(lane.data.test(row.tested_on), len(nets))
         test = {name: float(value[net]) for name, value in row.measure(nets.predict(sequences), sequences).items()}
-    return Trial(row.key, lane.seed, lane.milestones, solved, lane.presented, limit, test, lane.seconds)
+    return Trial(row.key, lane.seed, dict(lane.milestones), solved, lane.presented, limit, test, lane.seconds)
 
 
 def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
