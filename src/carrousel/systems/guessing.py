@@ -8,6 +8,7 @@ from torch import Tensor
 
 from carrousel.systems.checks import at_least, seeded
 from carrousel.systems.net import RecurrentNets
+from carrousel.systems.readout import misses
 from carrousel.systems.wiring import Wiring
 from carrousel.tasks.sequences import Sequences
 
@@ -110,7 +111,7 @@ class GuessedNets(RecurrentNets):
         """Guess again where a network got any of its sequences wrong; see `carrousel.systems.system`."""
         lesson = self.lesson(sequences)
         outputs = self.run(lesson)[1]
-        wrong = ~((lesson.target - outputs).abs().amax(-1) < self.system.tolerance)
+        wrong = misses((lesson.target - outputs).abs().amax(-1), self.system.tolerance)
         for net in (wrong & lesson.told).any(2).any(0).nonzero().flatten().tolist():
             self._guess(net)
         return lesson.answer(outputs)
@@ -183,7 +184,7 @@ class GuessedLatches:
     def learn(self, sequences: Sequences) -> Tensor:
         """Guess again where a unit got any of its sequences wrong; see `carrousel.systems.system`."""
         y = self.predict(sequences)
-        wrong = ~((y - sequences.target).abs() < self.tolerance)
+        wrong = misses((y - sequences.target).abs(), self.tolerance)
         for net in wrong.flatten(1).any(1).nonzero().flatten().tolist():
             self._guess(net)
         return y

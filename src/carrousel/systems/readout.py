@@ -1,11 +1,16 @@
 """The output units of many nets: logistic or linear, trained on E = sum (t - y)^2."""
 
+from typing import TypeVar
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from carrousel.systems.network import BIAS, OUTPUT, SHORTCUT, Network
 
-__all__ = ["back", "deltas", "deviations", "outputs"]
+__all__ = ["back", "deltas", "deviations", "misses", "outputs"]
+
+_Errors = TypeVar("_Errors", Tensor, np.ndarray)
 
 
 def outputs(network: Network, weights: Tensor, hidden: Tensor, x: Tensor) -> Tensor:
@@ -59,6 +64,11 @@ def deviations(y: Tensor, target: Tensor) -> Tensor:
     asked = target.unsqueeze(-1)
     error = torch.where(asked < 0, 0, -y)
     return error.scatter_add_(-1, asked.clamp(min=0), (asked >= 0).to(y.dtype))
+
+
+def misses(error: _Errors, within: float) -> _Errors:
+    """Tell which errors, none of them negative, are not below a bound; what is no number is not."""
+    return ~(error < within)
 
 
 def back(network: Network, weights: Tensor, gradient: Tensor, delta: Tensor, hidden: Tensor, x: Tensor) -> Tensor:

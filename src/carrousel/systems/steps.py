@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import one_hot, pad
 
 from carrousel.backends.llvm.real_time import ARGUMENTS, COLUMNS, real_time_kernel
 from carrousel.backends.llvm.target import host
 from carrousel.systems.network import BIAS, OUTPUT, SHORTCUT, Network
-from carrousel.systems.places import NOTHING, Places
+from carrousel.systems.places import NOTHING, ONE, Places
 
 __all__ = ["Steps"]
 
@@ -99,7 +99,7 @@ class Steps:
         time = len(x)
         asked = torch.ones(time, self.nets) if target.is_floating_point() else (target >= 0)
         if not target.is_floating_point():
-            target = torch.nn.functional.one_hot(target.clamp(min=0), self.network.outputs)
+            target = one_hot(target.clamp(min=0), self.network.outputs)
         self._memory |= {
             "x": self._beside(x),
             "target": self._beside(target),
@@ -167,11 +167,9 @@ _PER_NET = [
 def _entries(places: Places, states_at: int) -> Mapping[str, Tensor]:
     """What each unit's gates sum up: weights, what they multiply, and the columns of their influence."""
     network, states = places.network, list(places.network.cell.initial)
-    operands: list[Tensor] = []
-    for name in places.operands:
-        start = states_at + states.index(name.removesuffix("_prev")) * network.hidden if name.endswith("_prev") else 0
-        start = {"x": 0, NOTHING: -1}.get(name, start or network.inputs)
-        operands.append(torch.arange(places.size(name)) + start if start >= 0 else torch.full((1,), -1))
+    starts = {"x": 0, ONE: network.inputs, NOTHING: -1}
+    starts |= {f"{state}_prev": states_at + k * network.hidden for k, state in enumerate(states)}
+    operands = [starts[name] + torch.arange(places.size(name)) for name in places.operands]
     operand = torch.cat(operands).expand_as(places.index)
     is_there = (places.index < places.width) & (operand >= 0)
     gates, _, count = places.index.shape
@@ -192,26 +190,24 @@ def _fed(places: Places) -> Mapping[str, Tensor]:
     if places.is_own:
         return {"fed_rows": torch.zeros(0), "fed_places": torch.zeros(0)}
     rows = [states.index(s) * network.hidden + torch.arange(0, network.hidden, step) for s, step in places.fed]
-    weights = places.index[..., places.fed_operands]
-    return {
-        "fed_rows": torch.cat(rows) if rows else torch.zeros(0),
-        "fed_places": weights.masked_fill(weights == places.width, network.weights),
-    }
+    return {"fed_rows": _joined(rows), "fed_places": _or_zero(places)[..., places.fed_operands]}
 
 
 def _columns(places: Places, columns: int) -> Mapping[str, Tensor]:
     """For each unit and column of the influences the weight that it is of; and those of the factors."""
     network = places.network
-    if places.is_own:
-        weights = places.index.transpose(0, 1).flatten(1)
-        weights = weights.masked_fill(weights == places.width, network.weights)
-    else:
-        weights = torch.arange(places.columns).expand(network.hidden, -1)
+    own, every = _or_zero(places).transpose(0, 1).flatten(1), torch.arange(places.columns).expand(network.hidden, -1)
+    weights = own if places.is_own else every
     return {
         "gradient_places": pad(weights, (0, columns - places.columns), value=network.weights),
         "factor_places": _joined(places.factors),
         "factor_columns": _joined(places.factor_columns),
     }
+
+
+def _or_zero(places: Places) -> Tensor:
+    """(gate, unit, operand) -> weight; that which is not there is the zero behind the last one."""
+    return places.index.masked_fill(places.index == places.width, places.network.weights)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

@@ -168,8 +168,8 @@ def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> C
             code.call(pack, a["arguments"], table, target, count, n, code.mul(k, 1), code.mul(1 + len(columns), 1))
             behind = code.add(behind, room)
         end = code.div(code.add(last, code.sub(all_columns, 1)), all_columns)
-        with code.loop(code.div(first, all_columns), end, name="tile") as number:  # at both ends a part of its columns
-            register, before = code.mul(number, REGISTERS), code.mul(number, all_columns)
+        with code.loop(code.div(first, all_columns), end, name="tile") as nth:  # at both ends a part of its columns
+            register, before = code.mul(nth, REGISTERS), code.mul(nth, all_columns)
             start = code.most(code.sub(first, before), 0)
             stop = code.least(code.sub(last, before), all_columns)
             _pack_adjoints(frame, code, job, table, count, adjoints, register, panels)

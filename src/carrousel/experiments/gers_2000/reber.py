@@ -10,6 +10,7 @@ from carrousel.experiments.gers_2000.setting import SOURCE, STANDARD, continual,
 from carrousel.experiments.hochreiter_1997.setting import sizes
 from carrousel.experiments.streams import Endless, Unbroken
 from carrousel.experiments.trials import Published, Row
+from carrousel.systems import readout
 from carrousel.tasks import reber
 from carrousel.tasks.sequences import Sequences
 
@@ -54,7 +55,7 @@ LENGTHS = (100, 10_000, 100_000)
 
 def wrong(outputs: Tensor, target: Tensor) -> Tensor:
     """Tell which predictions are wrong; to say one half twice where the string decides is wrong by a hair."""
-    return ~((target - outputs).square().sum(-1) < WITHIN)
+    return readout.misses((target - outputs).square().sum(-1), WITHIN)
 
 
 def legal(drawn: Sequences) -> Sequences:

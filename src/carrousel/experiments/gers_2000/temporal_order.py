@@ -36,7 +36,7 @@ OUTPUTS = len(temporal_order.CLASSES[3])
 
 def wrong(outputs: Tensor, target: Tensor) -> Tensor:
     """Tell which classes are wrong; steps at which none is asked for are right."""
-    return ~(readout.deviations(outputs, target).abs().amax(-1) < temporal_order.CORRECT_WITHIN)
+    return readout.misses(readout.deviations(outputs, target).abs().amax(-1), temporal_order.CORRECT_WITHIN)
 
 
 def whole(*, generator: torch.Generator) -> Sequences:

@@ -17,6 +17,7 @@ from carrousel.experiments.gers_2000.setting import forgetting
 from carrousel.experiments.hochreiter_1997.setting import sizes
 from carrousel.experiments.streams import Unbroken
 from carrousel.experiments.trials import Drawn, Published, Row, Table
+from carrousel.systems import readout
 from carrousel.systems.network import Network
 from carrousel.systems.system import Nets
 from carrousel.systems.until_mistake import UntilMistake
@@ -152,7 +153,7 @@ TASKS = (
 
 def wrong(within: float, outputs: Tensor, target: Tensor) -> Tensor:
     """Tell which outputs are wrong."""
-    return ~((target - outputs).abs().amax(-1) < within)
+    return readout.misses((target - outputs).abs().amax(-1), within)
 
 
 def deviation(outputs: Tensor, sequences: Sequences) -> Mapping[str, np.ndarray]:

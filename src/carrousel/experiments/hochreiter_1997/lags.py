@@ -59,14 +59,14 @@ def wrong_anywhere(outputs: Tensor, sequences: Sequences) -> np.ndarray:
     """Return which sequences have an output that errs too much, at any step: (net, batch)."""
     error = readout.deviations(outputs.flatten(0, 1), sequences.target.flatten(0, 1))
     worst = error.abs().amax(-1).unflatten(0, sequences.target.shape[:2]).amax(0)
-    found: np.ndarray = (~(worst < CORRECT_WITHIN)).numpy()
+    found: np.ndarray = readout.misses(worst, CORRECT_WITHIN).numpy()
     return found
 
 
 def wrong_at_end(outputs: Tensor, sequences: Sequences) -> np.ndarray:
     """Return which sequences have an output that errs too much at the last step: (net, batch)."""
     worst = readout.deviations(outputs[-1], sequences.target[-1]).abs().amax(-1)
-    found: np.ndarray = (~(worst < CORRECT_WITHIN)).numpy()
+    found: np.ndarray = readout.misses(worst, CORRECT_WITHIN).numpy()
     return found
 
 
@@ -183,7 +183,7 @@ def _row_3(q: int, p: int, reading: str) -> Row:
 
 
 def _wrong_class(outputs: Tensor, sequences: Sequences) -> np.ndarray:
-    return ~(largest(outputs, sequences) < VERY_LONG_CORRECT_WITHIN)
+    return readout.misses(largest(outputs, sequences), VERY_LONG_CORRECT_WITHIN)
 
 
 TABLE_2, TABLE_2B = (tuple(_row_2(task, reading) for reading in READINGS[task]) for task in PUBLISHED)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from carrousel.cell import Cell
 from carrousel.cells import lstm_1997
+from carrousel.systems import readout
 from carrousel.systems.network import Network
 from carrousel.systems.real_time import RealTime
 from carrousel.systems.system import Nets
@@ -109,7 +110,7 @@ def errors(within: float) -> Callable[[Tensor, Sequences], Mapping[str, np.ndarr
 
     def measure(outputs: Tensor, sequences: Sequences) -> Mapping[str, np.ndarray]:
         difference = (outputs - sequences.target).abs()
-        wrong = ~(difference.amax(-1) < within)
+        wrong = readout.misses(difference.amax(-1), within)
         return {
             "wrong": wrong.float().mean(1).numpy(),
             "mean absolute error": difference.mean((1, 2)).numpy(),
