@@ -25,7 +25,7 @@ class Summary:
         median: the same, of all trials: infinite where half of them failed.
         least, most: milestone -> of the solved trials.
         test: measure -> mean over the solved trials.
-        seconds: of computing, all trials together.
+        seconds: of one core, all trials together.
     """
 
     trials: int

@@ -128,7 +128,7 @@ class Trial:
         presentations: sequences presented in all.
         limit: after so many the trial would have failed.
         test: measures on the test set, of a solved trial.
-        seconds: of computing, its share of the time that its population took.
+        seconds: of one core, its share of what its population took.
     """
 
     row: str
