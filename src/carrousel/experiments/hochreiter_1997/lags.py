@@ -135,7 +135,7 @@ def _row_2(task: str, reading: str) -> Row:
         data=data,
         criterion=criterion,
         limit=sizes(300, 20_000 if reading == "literal" else 50_000, 5_000_000),
-        trials=sizes(3, 10 if reading == "literal" else 30 if is_a else 16, TRIALS),
+        trials=sizes(3, 30, TRIALS),
         block=20,
         note=f"{note}; {GROWTH}",
     )
@@ -176,7 +176,7 @@ def _row_3(q: int, p: int, reading: str) -> Row:
         data=partial(Drawn, partial(very_long, q=q, p=p)),
         criterion=partial(Faultless, wrong=_wrong_class),
         limit=sizes(500 if q == 1000 else 1_500, 400_000 if reading == "closest" else 150_000, 5_000_000),
-        trials=sizes(3, 10 if reading == "literal" else 30 if q <= 200 else 16, TRIALS_3),
+        trials=sizes(3, 30 if q <= 500 else 16, TRIALS_3),
         block=50,
         note=note,
     )
