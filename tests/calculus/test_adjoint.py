@@ -35,7 +35,7 @@ def test_rule(rule: str) -> None:
     assert_right(cell_of_rule(rule))
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(legal_cells())
 def test_random_definitions(cell: Cell) -> None:
     assert_right(cell)

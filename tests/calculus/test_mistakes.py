@@ -327,7 +327,7 @@ def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.builds(lambda form, a, b: form.format(a, b), st.sampled_from(_FORMS), inner, inner)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(st.recursive(st.sampled_from(_ATOMS), _grown, max_leaves=4))
 def test_any_expression_is_right_or_a_definition_error(right: str) -> None:
     """And what is right can be derived and compiled."""

@@ -66,6 +66,14 @@ def test_milestones_and_counts() -> None:
             assert not trial.test
 
 
+def test_measured_at_an_earlier_milestone_too() -> None:
+    trials = [trial for trial in run(row(measured_at="half"), range(4), 3000) if "half" in trial.milestones]
+    assert any(trial.solved for trial in trials)
+    for trial in trials:
+        assert 0 < trial.test["mean absolute error at half"] < 1
+        assert ("wrong" in trial.test) == trial.solved
+
+
 class OneByOne(Drawn):
     """The same sequences, however many are asked for at once."""
 

@@ -43,7 +43,9 @@ def run(row: Row, seeds: Sequence[int], limit: int) -> Iterator[Trial]:
             lane.seconds += (time.process_time() - start) / len(busy)
         for net, lane in enumerate(lanes):
             if lane.is_busy and (lane.met == last or lane.presented >= limit):
-                yield _trial(row, nets, net, lane, limit, lane.met == last)
+                if lane.met == last:
+                    lane.test |= _tested(row, nets, net, lane)
+                yield lane.trial(row.key, lane.met == last, limit)
                 lane.is_busy = False
                 if waiting:
                     seed = waiting.pop(0)
@@ -59,7 +61,12 @@ class _Lane:
         self.seed, self.data, self.is_busy = seed, data, True
         self.presented, self.met, self.seconds = 0, 0, 0.0
         self.milestones: dict[str, int] = {}
+        self.test: dict[str, float] = {}
         self.weights: Tensor | None = None
+
+    def trial(self, key: str, solved: bool, limit: int) -> Trial:
+        """What came out of it."""
+        return Trial(key, self.seed, dict(self.milestones), solved, self.presented, limit, self.test, self.seconds)
 
 
 def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane]) -> None:
@@ -68,8 +75,13 @@ def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane])
     for sequences in [block] if block.resets is not None else _batches(block, row.batch):
         criterion.see(nets.learn(sequences), sequences)
         for net in _note(criterion, lanes, _begun(nets, sequences)):
-            assert isinstance(nets, Stoppable), type(nets)
-            lanes[net].weights = nets.w[net].clone()
+            lane = lanes[net]
+            if row.measured_at in lane.milestones and not lane.test:
+                measures = _tested(row, nets, net, lane)
+                lane.test = {f"{name} at {row.measured_at}": value for name, value in measures.items()}
+            if lane.met == len(criterion.milestones):
+                assert isinstance(nets, Stoppable), type(nets)
+                lane.weights = nets.w[net].clone()
     for net, lane in enumerate(lanes):
         if lane.weights is not None:  # it went on learning until the end of the block
             assert isinstance(nets, Stoppable)
@@ -79,18 +91,18 @@ def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane])
 
 
 def _note(criterion: Criterion, lanes: Sequence[_Lane], presented: Sequence[int]) -> list[int]:
-    """Count, and write down the milestones that were met; return the nets that have met the last one now."""
-    last, done = len(criterion.milestones), []
+    """Count, and write down the milestones that were met; return the nets that have met one now."""
+    last, found = len(criterion.milestones), []
     for net, (lane, met, more) in enumerate(zip(lanes, criterion.met().tolist(), presented, strict=True)):
         if lane.met == last:
             continue
         lane.presented += more
+        if lane.met < met:
+            found.append(net)
         while lane.met < met:
             lane.milestones[criterion.milestones[lane.met]] = lane.presented
             lane.met += 1
-        if lane.met == last:
-            done.append(net)
-    return done
+    return found
 
 
 def _begun(nets: Nets, sequences: Sequences) -> list[int]:
@@ -109,13 +121,12 @@ def _batches(block: Sequences, size: int) -> Iterator[Sequences]:
         yield Sequences(block.x[:, :, here], block.lengths[:, here], target)
 
 
-def _trial(row: Row, nets: Nets, net: int, lane: _Lane, limit: int, solved: bool) -> Trial:
-    """Test a net that is done on fresh sequences."""
-    test = {}
-    if solved and row.measure is not None:
-        sequences = for_all(lane.data.test(row.tested_on), len(nets))
-        test = {name: float(value[net]) for name, value in row.measure(nets.predict(sequences), sequences).items()}
-    return Trial(row.key, lane.seed, dict(lane.milestones), solved, lane.presented, limit, test, lane.seconds)
+def _tested(row: Row, nets: Nets, net: int, lane: _Lane) -> dict[str, float]:
+    """Test a net on fresh sequences."""
+    if row.measure is None:
+        return {}
+    sequences = for_all(lane.data.test(row.tested_on), len(nets))
+    return {name: float(value[net]) for name, value in row.measure(nets.predict(sequences), sequences).items()}
 
 
 def side_by_side(drawn: Sequence[Sequences]) -> Sequences:

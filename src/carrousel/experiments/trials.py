@@ -154,6 +154,7 @@ class Row:
         data: seed -> the trial's data.
         criterion: how many networks -> the criterion.
         measure: (outputs, sequences) -> measures of each net on a fresh test set, each (net,).
+        measured_at: a milestone before the last one at which the same is measured besides, "wrong at n_seq=140".
         tested_on: how many sequences that test set has.
         block: presentations between two looks at `Criterion.test`.
         batch: sequences that are presented at once, a part of a block; the changes that they ask for are summed.
@@ -173,6 +174,7 @@ class Row:
     limit: Mapping[str, int]
     trials: Mapping[str, int]
     measure: Callable[[Tensor, Sequences], Mapping[str, np.ndarray]] | None = None
+    measured_at: str = ""
     tested_on: int = 2560
     block: int = 100
     batch: int = 1

@@ -19,21 +19,22 @@ from carrousel.tasks.two_sequence import (
 
 __all__ = ["TABLES"]
 
-#: table -> (T, N) -> sequences until each milestone, share of misclassified test sequences
+#: table -> (T, N) -> sequences until each milestone, measures of the test set: the share of misclassified sequences,
+#: and in Table 6 the "average difference to the mean", which is to the targets without noise
 PUBLISHED = {
     "4": {
-        (100, 3): ({"ST1": 27_380, "ST2": 39_850}, 0.000195),
-        (100, 1): ({"ST1": 58_370, "ST2": 64_330}, 0.000117),
-        (1000, 3): ({"ST1": 446_850, "ST2": 452_460}, 0.000078),
+        (100, 3): ({"ST1": 27_380, "ST2": 39_850}, {"wrong": 0.000195}),
+        (100, 1): ({"ST1": 58_370, "ST2": 64_330}, {"wrong": 0.000117}),
+        (1000, 3): ({"ST1": 446_850, "ST2": 452_460}, {"wrong": 0.000078}),
     },
     "5": {
-        (100, 3): ({"ST1": 41_740, "ST2": 43_250}, 0.00828),
-        (100, 1): ({"ST1": 74_950, "ST2": 78_430}, 0.01500),
-        (1000, 1): ({"ST1": 481_060, "ST2": 485_080}, 0.01207),
+        (100, 3): ({"ST1": 41_740, "ST2": 43_250}, {"wrong": 0.00828}),
+        (100, 1): ({"ST1": 74_950, "ST2": 78_430}, {"wrong": 0.01500}),
+        (1000, 1): ({"ST1": 481_060, "ST2": 485_080}, {"wrong": 0.01207}),
     },
     "6": {
-        (100, 3): ({"stop": 269_650}, 0.00558),
-        (100, 1): ({"stop": 565_640}, 0.00441),
+        (100, 3): ({"stop": 269_650}, {"wrong": 0.00558, "mean absolute error": 0.014}),
+        (100, 1): ({"stop": 565_640}, {"wrong": 0.00441, "mean absolute error": 0.012}),
     },
 }
 TITLES = {
@@ -59,7 +60,7 @@ READINGS = {
 
 def _row(table: str, time: int, informative: int, reading: str) -> Row:
     input_gates, note = READINGS[reading]
-    milestones, share = PUBLISHED[table][time, informative]
+    milestones, test = PUBLISHED[table][time, informative]
     within = NOISY_TARGETS_CORRECT_WITHIN if table == "6" else CORRECT_WITHIN
     draw = partial(two_sequence, minimal_length=time, informative=informative, noise=NOISE[table])
     is_long = time > 100
@@ -67,7 +68,7 @@ def _row(table: str, time: int, informative: int, reading: str) -> Row:
         table=table,
         name=f"T={time} N={informative}",
         reading=reading,
-        published=Published(milestones, 1.0, WEIGHTS, TRIALS, {"wrong": share}, SOURCE),
+        published=Published(milestones, 1.0, WEIGHTS, TRIALS, test, SOURCE),
         start=lstm(
             1, 1, 3, 1, 0.1 if table == "6" else 1.0,
             output_gates=(-2, -4, -6), input_gates=input_gates, output_bias=False,
