@@ -95,7 +95,7 @@ class Panel:
         return Panel(self.ids[series], first, *parts, self.reading, self.container)
 
 
-def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Panel:
+def read_panel(data: Any, reading: Reading, *, needs_target: bool = True, is_doubted: bool = False) -> Panel:
     """Read what the user has.
 
     Args:
@@ -103,6 +103,7 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Pan
             path.
         reading: how.
         needs_target: False for a table of future inputs alone.
+        is_doubted: whether the rows are to show the frequency that `reading` has, as where it is found.
 
     Raises:
         DataError: something is wrong with the data.
@@ -126,6 +127,7 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Pan
         check_columns(frame.columns, asked)
     roles = find_roles(frame, asked, is_known) if needs_target else _roles_of_future(frame, asked)
     times = parse_times(frame[roles.time], roles.time, reading.time_format) if roles.time else _counted(len(frame))
+    _check_clock(times, roles.time, reading.frequency)
     codes, ids = _codes(frame, roles.id)
     order, was_sorted = _order(codes, times)
     if not was_sorted:
@@ -143,7 +145,7 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True) -> Pan
     found = Reading(roles, frequency, reading.missing, reading.time_format, categories)
     first = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
     panel = Panel(ids, first, target, past, future, static, times, found, container.without_frame())
-    return _on_grid(_with_static(panel), is_found=reading.frequency is None)
+    return _on_grid(_with_static(panel), is_found=is_doubted or reading.frequency is None)
 
 
 def parse_frequency(text: str | None) -> Frequency | None:
@@ -168,6 +170,15 @@ def _counted(rows: int) -> Times:
     """The times of rows that have none: 0, 1, 2..."""
     steps = np.arange(rows, dtype=np.int64)
     return Times(steps, steps, None, False)
+
+
+def _check_clock(times: Times, name: str | None, frequency: Frequency | None) -> None:
+    """Numbers have no days, nor dates steps."""
+    if frequency is None or times.is_date == (frequency.unit != "step"):
+        return
+    where = f"column '{name}'" if name else "freq"
+    what = "its times are dates" if times.is_date else "its times are numbers" if name else "no column of times"
+    raise DataError(f"{where} - {what}, expected one row every {frequency} - give times as in fit, or leave freq out")
 
 
 def _roles_of_future(frame: Any, roles: Roles) -> Roles:

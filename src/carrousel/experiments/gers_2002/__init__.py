@@ -67,7 +67,6 @@ class Task:
         within: an output that errs by as much is wrong.
         events: spikes or periods of a training stream; a test stream has ten times as many.
         linear: whether the output unit is the identity.
-        standard: streams after which a trial of a standard run has failed; 0 leaves the task out of it.
         known: cell -> streams until it is solved, its success where that is known, measures on the test stream.
     """
 
@@ -78,7 +77,6 @@ class Task:
     known: Mapping[str, tuple[int | None, float | None, Mapping[str, float]]]
     events: int = 100
     linear: bool = False
-    standard: int = 0
 
 
 def spikes(task: partial[Sequences], batch_size: int, events: int, *, generator: torch.Generator) -> Sequences:
@@ -109,7 +107,6 @@ TASKS = (
             {"peepholes": SOLVED, "no peepholes": SOLVED},
             events=1,
             linear=output == "linear",
-            standard=30_000,
         )
         for output in ("logistic", "linear")
     ),
@@ -185,8 +182,8 @@ def _row(task: Task, cell: str) -> Row:
             draw_test=lambda events, *, generator: draw(1, events, generator=generator),
         ),
         criterion=partial(Unbroken, wrong=partial(wrong, task.within), lengths=(task.events, long)),
-        limit=sizes(300, task.standard, 10_000_000),
-        trials=sizes(3, TRIALS if task.standard else 0, TRIALS),
+        limit=sizes(300, 100_000, 10_000_000),
+        trials=sizes(3, TRIALS, TRIALS),
         measure=deviation,
         tested_on=long,
         block=100,

@@ -1,7 +1,7 @@
 """From series to a fitted forecaster: split, prepared, begun at the linear forecast, trained, corrected, measured."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from carrousel.errors import DataWarning
 from carrousel.learn import History, InOrder, Shuffled, Training, fit
 from carrousel.models.forecasting.backtest import SEASONAL, Measured, compare, quantiles_of
 from carrousel.models.forecasting.baselines import Linear, fit_linear
+from carrousel.models.forecasting.held import apart
 from carrousel.models.forecasting.net import ForecastNet
 from carrousel.models.forecasting.plan import Plan, Wishes, make_plan, workable
 from carrousel.models.forecasting.preparation import Preparation, check_values, prepare
@@ -92,6 +93,7 @@ def fit_panel(
     training: Training,
     folder: Path | None = None,
     resume: bool = False,
+    held_out: Panel | None = None,
 ) -> Fitted:
     """Fit a forecaster.
 
@@ -101,15 +103,15 @@ def fit_panel(
         wishes: horizon, context and the like.
         training: how the network is trained.
         folder, resume: of checkpoints, as `carrousel.learn.fit` takes them.
+        held_out: what is validated on, instead of a part of the panel.
 
     Raises:
         DataError: there is too little, or nothing to learn.
         TrainingError: nothing could be learned.
     """
-    check_values(panel)
-    panel = workable(panel, wishes)
-    plan = make_plan(panel, wishes)
-    panel = workable(panel, Wishes(wishes.horizon, plan.context, 1, 1, wishes.val_fraction, wishes.test_fraction))
+    wishes = wishes if held_out is None else replace(wishes, val_fraction=0.0)
+    panel, plan = _planned(panel, wishes)
+    own = None if held_out is None else apart(held_out, panel, plan)
     parts = Parts.of(panel, wishes)
     preparation = prepare(panel, parts.train, forecaster.scaler, plan.cycles)
     rows = preparation.rows(panel)
@@ -118,6 +120,8 @@ def fit_panel(
     learned = linked(begin, begin, parts.train)
     most = _VALIDATION // rows.target.shape[1] + 1
     held = linked(begin, parts.train, parts.validation, most) if wishes.val_fraction else None
+    if own is not None:
+        held = _windows(preparation.rows(own), plan, forecaster.subtract)(*_whole(own), most)
     linear = fit_linear(learned, held)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
@@ -128,27 +132,46 @@ def fit_panel(
     history = fit(net, _losses, batches, validation, training, folder=folder, resume=resume)
     levels = check_levels(forecaster.level)
     chosen_on = linked(begin, begin, parts.train, most) if held is None else held
-    said, asked, counts, _ = quantiles_of(net, chosen_on)
-    margin = margins(said, asked, counts, levels)
+    margin = margins(*quantiles_of(net, chosen_on)[:3], levels)
     naive_errors = _naive_errors(rows, parts.train, panel, plan.season)
-    part, *rows_of_part = _measured_on(wishes, panel, parts)
+    part, source, *at = _measured_on(wishes, panel, parts, own)
     numbers = plan.horizon * len(net.quantiles) * rows.target.shape[1]
-    judged = linked(begin, *rows_of_part, min(_ORIGINS, max(200, _NUMBERS // numbers)))
-    _, width = preparation.scale_of(panel)
-    name, centre = model_name(forecaster.cell), preparation.target.centre
-    seasons = plan.season, plan.usual
-    measured = compare(name, part, net, panel, judged, margin, linear, *seasons, centre, width, naive_errors, levels)
-    understood = _understood(panel, plan, parts, measured)
+    seen = rows if source is panel else preparation.rows(source)
+    judged = _windows(seen, plan, forecaster.subtract)(*at, min(_ORIGINS, max(200, _NUMBERS // numbers)))
+    scale, width = preparation.scale_of(source)
+    errors, seasons = _of_series(naive_errors, preparation, source), (plan.season, plan.usual)
+    scales, name = (scale.centre, width, errors), model_name(forecaster.cell)
+    measured = compare(name, part, net, source, judged, margin, linear, *seasons, *scales, levels)
+    understood = _understood(panel, plan, parts, measured, own)
     return Fitted(panel, net, history, plan, preparation, margin, linear, naive_errors, measured, understood)
 
 
-def _measured_on(wishes: Wishes, panel: Panel, parts: Parts) -> tuple[str, Integers, Integers]:
+def _planned(panel: Panel, wishes: Wishes) -> tuple[Panel, Plan]:
+    """The series that are long enough, and what is decided for them."""
+    check_values(panel)
+    panel = workable(panel, wishes)
+    plan = make_plan(panel, wishes)
+    found = Wishes(wishes.horizon, plan.context, 1, 1, wishes.val_fraction, wishes.test_fraction)
+    return workable(panel, found), plan
+
+
+def _whole(panel: Panel) -> tuple[Integers, Integers, Integers]:
+    """The beginnings of the series, and the part of each that is all of it."""
+    return panel.first[:-1], panel.first[:-1], panel.first[1:]
+
+
+def _measured_on(
+    wishes: Wishes, panel: Panel, parts: Parts, own: Panel | None
+) -> tuple[str, Panel, Integers, Integers, Integers]:
     """The test part; without one the validation part; without both what was learned from."""
+    begin, _, end = _whole(panel)
     if wishes.test_fraction:
-        return "test", parts.validation, panel.first[1:]
+        return "test", panel, begin, parts.validation, end
+    if own is not None:
+        return "validation", own, *_whole(own)
     if wishes.val_fraction:
-        return "validation", parts.train, parts.validation
-    return "training", panel.first[:-1], parts.train
+        return "validation", panel, begin, parts.train, parts.validation
+    return "training", panel, begin, begin, parts.train
 
 
 def build(forecaster: "Forecaster", plan: Plan, panel: Panel) -> ForecastNet:
@@ -186,9 +209,7 @@ def measure(forecaster: "Forecaster", panel: Panel, windows_at: tuple[Integers, 
     scale, width = preparation.scale_of(panel)
     rows = preparation.rows(panel)
     windows = Windows(rows, *windows_at, plan.context, plan.horizon, forecaster.subtract)
-    place = {str(id): k for k, id in enumerate(preparation.ids)}
-    usual = forecaster.naive_errors_.mean(0)
-    errors = np.array([forecaster.naive_errors_[place[str(i)]] if str(i) in place else usual for i in panel.ids])
+    errors = _of_series(forecaster.naive_errors_, preparation, panel)
     levels, net = check_levels(forecaster.level), forecaster.net_
     assert isinstance(net, ForecastNet)
     return compare(
@@ -273,7 +294,14 @@ def _naive_errors(rows: Rows, train_end: Integers, panel: Panel, season: int) ->
     return np.where(errors > 1e-9, errors, 1.0)
 
 
-def _understood(panel: Panel, plan: Plan, parts: Parts, measured: Measured) -> tuple[str, ...]:
+def _of_series(naive_errors: Array, preparation: Preparation, panel: Panel) -> Array:
+    """Those of a panel's series, the mean for a series that was not in training, (series, target)."""
+    place = {str(id): k for k, id in enumerate(preparation.ids)}
+    usual = naive_errors.mean(0)
+    return np.array([naive_errors[place[str(id)]] if str(id) in place else usual for id in panel.ids])
+
+
+def _understood(panel: Panel, plan: Plan, parts: Parts, measured: Measured, own: Panel | None) -> tuple[str, ...]:
     """What was made of the data."""
     roles, rows = panel.reading.roles, len(panel.target)
     unit, series = str(panel.frequency), len(panel.ids)
@@ -298,6 +326,8 @@ def _understood(panel: Panel, plan: Plan, parts: Parts, measured: Measured) -> t
         f"{name} {', '.join(getattr(roles, name))}" for name in ("past", "future", "static") if getattr(roles, name)
     ]
     split = "train {:,} / validation {:,} / test {:,} rows".format(*sizes)
+    if own is not None:
+        split = f"train {sizes[0]:,} / test {sizes[2]:,} rows; validation {len(own.target):,} rows of their own"
     return (first, "; ".join([chosen, season, calendar, *covariates]), split)
 
 

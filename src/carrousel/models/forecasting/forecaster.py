@@ -17,6 +17,7 @@ from carrousel.models.estimator import Estimator
 from carrousel.models.forecasting import memory, saving
 from carrousel.models.forecasting.backtest import Measured
 from carrousel.models.forecasting.fitting import build, fit_panel, measure
+from carrousel.models.forecasting.held import read_held, read_like
 from carrousel.models.forecasting.net import ForecastNet
 from carrousel.models.forecasting.options import check_options
 from carrousel.models.forecasting.output import as_array, as_csv, as_frame
@@ -49,7 +50,7 @@ class Forecaster(Estimator):
         season: steps of a season; "auto" for what the frequency says, if the series agrees, else what the series shows.
         linear: whether a linear function of the known values is added to what the recurrent layers say.
         val_fraction: the part of the rows, before the test part, that the best weights and the width of the intervals
-            are chosen on.
+            are chosen on, where `fit` is given none of their own.
         test_fraction: the part of the rows, the last, that nothing is fitted on: `result_` is measured there.
         lr, epochs, patience, max_seconds, weight_decay, device, seed, threads, verbose: of training.
         batch_size: windows of an update; a short series, of less than twenty such batches, has smaller ones.
@@ -151,6 +152,7 @@ class Forecaster(Estimator):
         id: str | None = None,
         freq: str | None = None,
         time_format: str | None = None,
+        val: Any = None,
         folder: Path | None = None,
         resume: bool = False,
     ) -> Self:
@@ -167,6 +169,9 @@ class Forecaster(Estimator):
             id: the column that says which series a row is of.
             freq: the distance of rows, as h, 15min, D, B, W, MS; found if None.
             time_format: how texts are read as times, in the letters of strptime.
+            val: what the best weights and the width of the intervals are chosen on, instead of a part of `data`: other
+                rows of its series, as `data` is. Its windows know its own rows alone, a context and a horizon at least.
+                The test part is the end of `data` all the same.
             folder: where a checkpoint is kept after every epoch; none is kept if None.
             resume: go on from that checkpoint.
 
@@ -183,17 +188,15 @@ class Forecaster(Estimator):
             targets, time, id, *(names_of(name, getattr(self, name)) for name in ("past", "future", "static"))
         )
         reading = Reading(roles, parse_frequency(freq), self.missing, time_format)
-        return self._adopt(read_panel(data, reading), folder, resume)
+        panel = read_panel(data, reading)
+        held = None if val is None else read_held(val, panel.reading, is_doubted=reading.frequency is None)
+        return self._adopt(panel, folder, resume, held)
 
-    def _adopt(self, panel: Panel, folder: Path | None = None, resume: bool = False) -> Self:
+    def _adopt(self, panel: Panel, folder: Path | None = None, resume: bool = False, held: Panel | None = None) -> Self:
         """Learn from series that are read."""
-        fitted = fit_panel(self, panel, self._wishes(), self._training(), folder, resume)
-        self.net_, self.history_, self.plan_, self.preparation_ = (
-            fitted.net,
-            fitted.history,
-            fitted.plan,
-            fitted.preparation,
-        )
+        fitted = fit_panel(self, panel, self._wishes(), self._training(), folder, resume, held)
+        self.net_, self.history_ = fitted.net, fitted.history
+        self.plan_, self.preparation_ = fitted.plan, fitted.preparation
         self.margin_, self.linear_, self.naive_errors_ = fitted.margin, fitted.linear, fitted.naive_errors
         self.reading_, self.container_, self.understood_ = fitted.panel.reading, panel.container, fitted.understood
         self.memory_ = memory.remember(fitted.panel, max(fitted.plan.context, 1))
@@ -265,7 +268,7 @@ class Forecaster(Estimator):
             data: what is forecast; the data of `fit` if None. Of that, the rows before the test part were learned from.
             windows: how many origins of each series, the last a horizon before its end.
             step: steps between them, a horizon if None.
-            refit: whether a model is fitted for every origin, on the rows before it alone.
+            refit: whether a model is fitted for every origin, on the rows before it alone; a part of them is held out.
 
         Raises:
             DataError: there are too few rows.
@@ -337,14 +340,7 @@ class Forecaster(Estimator):
         return asked
 
     def _read(self, data: Any) -> Panel:
-        """Read data with the columns of `fit`."""
-        new = read_panel(data, self.reading_)
-        if new.target.shape[1] != len(self.reading_.roles.target):
-            raise DataError(
-                f"data - the model was fitted on {len(self.reading_.roles.target)} targets; the data has "
-                f"{new.target.shape[1]} - give as many"
-            )
-        return new
+        return read_like(data, self.reading_)
 
     def _continued(self, data: Any) -> Panel:
         if data is None:
