@@ -7,13 +7,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from carrousel.cli import app
-from carrousel.errors import MissingExtraError
+from carrousel.errors import MissingExtraError, OptionError, TrainingError
 from carrousel.experiments.spread import Job, _interrupts_held_back, jobs, over_ray, spread
 from carrousel.experiments.tables import row_of
 
@@ -33,9 +33,10 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert done.output.strip() == f"carrousel: {MESSAGE}"
 
 
-def test_the_trials_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def cluster_here(said: list[str]) -> ModuleType:
     """A cluster in this process, with Ray's own five functions."""
-    cluster, said = ModuleType("ray"), []
+    cluster = ModuleType("ray")
+    cluster.exceptions = SimpleNamespace(RayError=type("RayError", (Exception,), {}))
 
     class Remote:
         def __init__(self, function) -> None:
@@ -49,13 +50,53 @@ def test_the_trials_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -
     cluster.remote = lambda num_cpus: Remote
     cluster.wait = lambda waiting: (waiting[-1:], waiting[:-1])
     cluster.get = lambda task: task[0](*task[1])
-    monkeypatch.setitem(sys.modules, "ray", cluster)
+    return cluster
+
+
+def test_the_trials_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setitem(sys.modules, "ray", cluster_here(said))
     work = [job for k in (0, 3) for job in jobs(row_of("9 / 6a / literal"), range(k, k + 3), 100)]
     ended: list[Job] = []
     found = {t.seed: (t.presentations, t.solved) for t in over_ray("cluster:1", work, ended.append)}
     assert found == {t.seed: (t.presentations, t.solved) for t in spread(work, 1)}
     assert ended == work[::-1]
     assert said == ["cluster:1", "shut down"]
+
+
+def test_no_cluster_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(address: str) -> None:
+        raise ConnectionError(f"Failed to connect to Ray cluster at {address}\nand more")
+
+    cluster = cluster_here([])
+    cluster.init = init
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    with pytest.raises(OptionError) as caught:
+        list(over_ray("10.9.9.9:1", [Job("9 / 6a / literal", (0,), 100)]))
+    assert str(caught.value) == (
+        "reproduce - there is no Ray cluster at '10.9.9.9:1': ConnectionError: Failed to connect to Ray cluster at "
+        "10.9.9.9:1 - begin one with `ray start --head`, and give --ray the address that it prints"
+    )
+
+
+def test_a_machine_of_the_cluster_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    cluster = cluster_here(said)
+
+    def get(task: object) -> None:
+        error = cluster.exceptions.RayError("ray::_all() (pid=1)\na traceback")
+        error.cause = ModuleNotFoundError("No module named 'carrousel'")
+        raise error
+
+    cluster.get = get
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    with pytest.raises(TrainingError) as caught:
+        list(over_ray("auto", [Job("9 / 6a / literal", (0,), 100)]))
+    assert str(caught.value) == (
+        "reproduce - a machine of the Ray cluster failed: ModuleNotFoundError: No module named 'carrousel' - they all "
+        'need this version of carrousel, pip install "carrousel[ray]"; go on with --resume'
+    )
+    assert said == ["auto", "shut down"]
 
 
 def test_processes_end_when_nobody_waits_for_their_trials() -> None:

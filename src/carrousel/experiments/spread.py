@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
-from carrousel.errors import MissingExtraError, TrainingError
+from carrousel.errors import MissingExtraError, OptionError, TrainingError
 from carrousel.experiments.tables import row_of
 from carrousel.experiments.training import LANES, run
 from carrousel.experiments.trials import Row, Trial
@@ -100,6 +100,8 @@ def over_ray(address: str, work: Sequence[Job], done: Callable[[Job], None] = la
 
     Raises:
         MissingExtraError: Ray is not installed.
+        OptionError: there is no cluster at this address.
+        TrainingError: a machine of the cluster failed.
     """
     try:
         ray = importlib.import_module("ray")
@@ -112,7 +114,13 @@ def over_ray(address: str, work: Sequence[Job], done: Callable[[Job], None] = la
 
 
 def _remote(ray: Any, address: str, work: Sequence[Job], done: Callable[[Job], None]) -> Trials:
-    ray.init(address=address)
+    try:
+        ray.init(address=address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise OptionError(
+            f"reproduce - there is no Ray cluster at {address!r}: {_first_line(error)} - begin one with "
+            "`ray start --head`, and give --ray the address that it prints"
+        ) from error
     try:
         remote = ray.remote(num_cpus=1)(_all)
         waiting = {remote.remote(job): job for job in work}
@@ -120,8 +128,17 @@ def _remote(ray: Any, address: str, work: Sequence[Job], done: Callable[[Job], N
             (ended, *_), _ = ray.wait(list(waiting))
             yield from ray.get(ended)
             done(waiting.pop(ended))
+    except ray.exceptions.RayError as error:
+        raise TrainingError(
+            f"reproduce - a machine of the Ray cluster failed: {_first_line(getattr(error, 'cause', None) or error)} - "
+            'they all need this version of carrousel, pip install "carrousel[ray]"; go on with --resume'
+        ) from error
     finally:
         ray.shutdown()
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _all(job: Job) -> list[Trial]:
