@@ -106,3 +106,7 @@ def test_unbroken() -> None:
     assert data[2].asked == [20, 6_000]  # it has been met
     criterion.begin(2, data[2])
     assert np.array_equal(criterion.met()[2:], [0])
+    nets.begun = torch.tensor([1, 0, 0])  # the others are in the middle of a training stream
+    criterion.test(nets)
+    assert criterion.met().tolist() == [0, 1, 0]
+    assert data[1].asked == data[2].asked == [20, 6_000]

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from carrousel.experiments.layer import layer_of
-from carrousel.experiments.trials import Data, Draw, Nets, Stoppable
+from carrousel.experiments.trials import Counting, Data, Draw, Nets, Stoppable
 from carrousel.systems import readout
 from carrousel.systems.network import Network
 from carrousel.systems.rows import Rows
@@ -58,7 +58,8 @@ class Endless:
 class Unbroken:
     """Test each net, its weights frozen, on fresh streams: none of them may break off with a wrong output.
 
-    Short streams are tried first; a net that fails them is not asked for more.
+    Short streams are tried first; a net that fails them is not asked for more. A net in whose training no stream has
+    begun since the last test is not tested.
 
     Args:
         nets: how many nets there are.
@@ -99,8 +100,10 @@ class Unbroken:
         """Test all nets, each on streams of its own."""
         assert isinstance(nets, Rows), type(nets)
         assert isinstance(nets, Stoppable), type(nets)
+        # in the middle of a stream that began before nobody asks
+        begun = nets.begun.tolist() if isinstance(nets, Counting) else [1] * len(self._data)
         for net, data in enumerate(self._data):
-            if data is not None and self._met[net] < len(self.milestones):
+            if data is not None and begun[net] and self._met[net] < len(self.milestones):
                 self._met[net] = max(self._met[net], self._tested(nets.network, nets.w[net], data))
 
     def _tested(self, network: Network, weights: Tensor, data: Data) -> int:
