@@ -105,8 +105,8 @@ def _row(method: str) -> Row:
         trials=sizes(3, 16, TRIALS),
         block=2_000,
         note="sequences are training streams; all symbols that may come next are the target, wrong is a summed squared "
-        f"error of {WITHIN} or more; tested after every 2000 symbols in which a stream ended, not after every stream. Published besides: "
-        f"{reached}{f' ({length:,})' if length else ''}, the rest for {rest}",
+        f"error of {WITHIN} or more; tested after every 2000 symbols in which a stream ended, not after every stream. "
+        f"Published besides: {reached}{f' ({length:,})' if length else ''}, the rest for {rest}",
     )
 
 
