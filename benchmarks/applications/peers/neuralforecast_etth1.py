@@ -14,7 +14,7 @@ import pandas as pd
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MSE
 from neuralforecast.models import LSTM
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks.applications.peers.kept import ETTH1, arguments, etth1, keep, latency, over_seeds
 
@@ -27,17 +27,17 @@ class Clock(Callback):
     seconds = 0.0
     curve: ClassVar[list[list[float]]] = []  # of the class: neuralforecast trains copies
 
-    def on_train_start(self, trainer: object, module: object) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Begin."""
         self.began = time.process_time()
 
-    def on_validation_start(self, trainer: object, module: object) -> None:
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop."""
         if trainer.sanity_checking:
             return
         self.seconds += time.process_time() - self.began
 
-    def on_validation_end(self, trainer: object, module: object) -> None:
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write it down and go on."""
         if trainer.sanity_checking:
             return
