@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from carrousel.backends.llvm.kernel import layout_of
 from carrousel.backends.llvm.layout import Record
+from carrousel.backends.llvm.pages import memory
 from carrousel.backends.llvm.plan import Plan, extents_of, plan_for
 from carrousel.backends.llvm.signature import Problem, Shape, signature_of
 from carrousel.backends.llvm.target import host
@@ -30,10 +31,6 @@ __all__ = [
     "run",
     "saved_shapes",
 ]
-
-#: New memory in the shape of a tensor, for a result or for the time of a call; tests surround it with guards.
-memory = torch.empty_like
-
 
 #: Bytes of scratch memory that a thread keeps for its next call: fresh pages cost a large call a sixth of its time.
 KEPT = 128 * 2**20

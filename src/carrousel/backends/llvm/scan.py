@@ -169,15 +169,17 @@ def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> Non
     with code.loop(0, code.arguments["count"], name="row") as row:
         line = code.word_at(code.arguments["table"], code.mul(row, frame.line))
         source = code.at(frame.field_of(code, line, field), frame.extent(code, before))
-        type = code.vector if frame.nets else code.scalar
-        total = code.variable(type, ir.Constant(type, [0.0] * frame.lanes if frame.nets else 0.0))
-        with code.loop(0, frame.units(code, size), name="unit") as unit:
-            at = code.at(source, code.mul(unit, frame.lanes if frame.nets else 1))
-            value = code.load(at) if frame.nets else code.load_scalar(at)
-            code.builder.store(code.builder.fadd(code.builder.load(total, typ=type), value), total)
-        result = code.builder.load(total, typ=type)
-        count = code.builder.sitofp(frame.units(code, size), code.scalar)
-        mean = code.builder.fdiv(result if frame.nets else code.splat(result), code.splat(count), name=name)
+        units = frame.units(code, size)
+        total = code.variable(code.vector, code.zero)
+        with code.loop(0, frame.panels(code, size), name="panel") as panel:
+            first = code.mul(panel, frame.lanes)
+            value = code.load(code.at(source, first))
+            if not frame.nets:  # what fills the last register up may be anything
+                value = code.first_lanes(value, code.sub(units, first))
+            code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
+        result = code.builder.load(total, typ=code.vector)
+        count = code.splat(code.builder.sitofp(units, code.scalar))
+        mean = code.builder.fdiv(result if frame.nets else code.sum_of_lanes(result), count, name=name)
         target_field, place = layout.place(name, number)
         target = code.at(frame.field_of(code, line, target_field), frame.extent(code, place))
         with code.loop(0, frame.panels(code, size), name="panel") as panel:

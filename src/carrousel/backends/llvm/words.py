@@ -170,6 +170,25 @@ class Code:
         """The vector of zeros."""
         return self.splat(0.0)
 
+    def first_lanes(self, value: Value, count: Value) -> Value:
+        """Return a vector with zeros in all but so many lanes."""
+        numbers = ir.VectorType(I32, self.lanes)
+        every = ir.Constant(numbers, list(range(self.lanes)))
+        start = self.builder.insert_element(
+            ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, I32), ir.Constant(I32, 0)
+        )
+        counts = self.builder.shuffle_vector(start, start, ir.Constant(numbers, None))
+        return self.builder.select(self.builder.icmp_signed("<", every, counts), value, self.zero)
+
+    def sum_of_lanes(self, value: Value) -> Value:
+        """Return the sum of a vector's lanes, in every lane."""
+        distance = self.lanes // 2
+        while distance:
+            partners = ir.Constant(ir.VectorType(I32, self.lanes), [k ^ distance for k in range(self.lanes)])
+            value = self.builder.fadd(value, self.builder.shuffle_vector(value, value, partners))
+            distance //= 2
+        return value
+
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
         """Return a * b + c, fused where the machine can."""
         return self.builder.fadd(self.builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
