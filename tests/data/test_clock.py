@@ -113,6 +113,7 @@ def test_whole_numbers_in_a_format_that_is_said() -> None:
             ["2020-01-01", "31/31/2020"],
             "column 'when' row 2 - '31/31/2020' is not a date - correct it, or say with --time",
         ),
+        (["2020-01-01T00:00", "2020-01-02T00:00Z"], "column 'when' - Mixed timezones detected - write all times alike"),
         (["2020-01-01T00:00Z", "noon+00:00"], "column 'when' row 2 - 'noon+00:00' is not a date"),
         (
             [pandas.Timestamp("2020-01-01"), None],

@@ -13,7 +13,7 @@ from carrousel.data.container import open_container
 from carrousel.data.labelled import read
 from carrousel.data.roles import Roles
 from carrousel.data.series import Panel, Reading, read_panel
-from carrousel.errors import DataError
+from carrousel.errors import DataError, DataWarning
 
 DAYS = pandas.date_range("2020-01-01", periods=20)
 LONG = pandas.concat([pandas.DataFrame({"id": k, "day": DAYS, "rain": np.arange(20.0)}) for k in "ab"])
@@ -58,7 +58,23 @@ def test_lazy_frames_are_computed() -> None:
 
 
 def test_tensors_are_arrays() -> None:
-    np.testing.assert_array_equal(panel_of(torch.arange(5.0, requires_grad=True)).target[:, 0], np.arange(5.0))
+    for kind in (torch.float32, torch.bfloat16):
+        steps = torch.arange(5.0, requires_grad=True).to(kind)
+        np.testing.assert_array_equal(panel_of(steps).target[:, 0], np.arange(5.0))
+
+
+def test_what_is_masked_is_missing() -> None:
+    for kind in (int, float, np.float16):
+        rain = np.ma.masked_array(np.arange(5, dtype=kind), mask=np.arange(5) == 2)
+        np.testing.assert_array_equal(panel_of(rain).target[:, 0], [0, 1, np.nan, 3, 4])
+
+
+@pytest.mark.parametrize(("every", "words"), [("W", "week"), ("Q", "quarter"), ("Y", "year")])
+def test_a_column_of_periods_is_times(every: str, words: str) -> None:
+    periods = pandas.period_range("2000", periods=9, freq=every)
+    panel = panel_of(pandas.DataFrame({"when": periods, "rain": np.arange(9.0)}))
+    assert (panel.reading.roles.time, str(panel.frequency)) == ("when", words)
+    assert panel.times.text(0) == str(periods[0].start_time.date())
 
 
 @pytest.mark.parametrize(
@@ -72,6 +88,12 @@ def test_tensors_are_arrays() -> None:
         (LONG.set_axis(["id", "day", "day"], axis=1), "data - column 'day' is there twice - rename one of them"),
         (np.ones(5) + 1j, "data - its numbers are complex - give real and imaginary part as two columns"),
         (torch.ones(5) + 1j, "data - its numbers are complex - give real and imaginary part as two columns"),
+        (DAYS.to_numpy(), "data - it holds times (datetime64["),
+        (
+            LONG.assign(id=[("a", 1)] * 40),
+            "column 'id' row 1 - the id is ('a', 1), expected a text or a number - write",
+        ),
+        (LONG.assign(rain=1e200), "column 'rain' row 1 - it is 1e+200, expected at most 1e+150, whose square is a"),
         (LONG.assign(rain=1j), "target - no column of numbers is left for it - name one with --target (target=)"),
     ],
 )
@@ -94,6 +116,15 @@ def test_row_numbers_and_empty_columns_are_no_targets() -> None:
     assert panel_of(polars.from_pandas(frame)).reading.roles == Roles(("rain",), "day")
     wide = read_panel(frame.drop(columns="none"), Reading(Roles(("all",))))
     assert wide.reading.roles.target == ("rain",)
+
+
+@pytest.mark.parametrize("when", ["2020-W{}", "Week {}"])
+def test_a_column_that_is_called_like_times_and_is_not_read_as_such(when: str) -> None:
+    frame = pandas.DataFrame({"date": [when.format(k + 10) for k in range(20)], "rain": np.arange(20.0)})
+    with pytest.warns(
+        DataWarning, match=rf"column 'date': '{when.format(10)}' is not read as a time, rows are taken in"
+    ):
+        assert panel_of(frame).reading.roles.time is None
 
 
 def test_what_is_in_the_columns_that_are_none() -> None:

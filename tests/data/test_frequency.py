@@ -15,6 +15,7 @@ def microseconds(times: pandas.DatetimeIndex) -> np.ndarray:
 
 
 EVERY = [
+    ("10ms", "10 milliseconds", 8_640_000),
     ("15min", "15 minutes", 96),
     ("h", "hour", 24),
     ("6h", "6 hours", 4),

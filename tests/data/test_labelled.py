@@ -30,6 +30,14 @@ def test_rows_of_a_sequence_need_not_stand_together():
     assert found.sequences[0][:, 0].tolist() == [3, 4, 5]
 
 
+@pytest.mark.parametrize("index", ["id", ["id", "time"]])
+def test_an_index_that_says_something_is_columns(index):
+    table = LONG.assign(time=[0, 1, 0, 1, 2])
+    found, expected = read(table.set_index(index)), read(table)
+    assert (found.columns, found.ids.tolist()) == (expected.columns, expected.ids.tolist())
+    np.testing.assert_array_equal(found.sequences.steps, expected.sequences.steps)
+
+
 def test_time_orders_them_and_is_no_channel():
     frame = LONG.assign(when=pd.to_datetime("2020-01-01") + pd.to_timedelta([1, 0, 0, 2, 1], "h"))
     with pytest.warns(DataWarning, match="sorted 5 rows by when"):
@@ -82,6 +90,13 @@ def test_a_column_that_numbers_the_rows_of_a_wide_frame_is_no_step():
         (LONG.assign(time=[0, 1, 0.5, np.nan, 1]), Columns(), DataError, "column 'time' row 4 - is nan"),
         (LONG.assign(time=["2020-01-01"] * 4 + ["31/31/2020"]), Columns(), DataError, "'31/31/2020' is not a date"),
         (LONG.rename(columns={"y2": "x"}), Columns(), DataError, "'x' is there twice - rename one"),
+        (
+            LONG.assign(id=[("u", 1)] * 5),
+            Columns(),
+            DataError,
+            r"column 'id' row 1 - is \('u', 1\), expected a text or",
+        ),
+        (LONG.set_axis(range(4), axis=1), Columns(), DataError, r"table - columns are \[0, 1, 2, 3\], expected names"),
         (pd.DataFrame({"a": [1], "b": [2], "y": [0]}), Columns(interleaved=3), DataError, "not a multiple of 3"),
         (pd.DataFrame({"a": [1], "y": [0]}), Columns(interleaved=0), OptionError, "channels - got 0"),
         (pd.DataFrame({"a": [1, None], "y": [0, 1]}), Columns(), DataError, "row 2 - has no number"),

@@ -36,7 +36,15 @@ def test_whatever_they_are(values: Any) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [[1.0, None], pandas.Series([1, None], dtype="Int64"), polars.Series([1, None]), polars.Series(["1", None])],
+    [
+        [1.0, None],
+        pandas.Series([1, None], dtype="Int64"),
+        polars.Series([1, None]),
+        polars.Series(["1", None]),
+        pandas.Series(["1", None], dtype="string"),
+        pandas.Series([True, None], dtype="boolean"),
+        pandas.Series([1, pandas.NA], dtype=object),
+    ],
 )
 def test_missing_values_are_nan(values: Any) -> None:
     np.testing.assert_array_equal(numbers(values), [1.0, np.nan])

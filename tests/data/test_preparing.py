@@ -52,6 +52,13 @@ def test_robust_scale_ignores_a_spike_and_none_does_nothing() -> None:
     assert (none.centre[0, 0], none.width[0, 0]) == (0, 1)
 
 
+def test_a_scale_in_any_unit() -> None:
+    rain = np.array([[1.0], [2.0], [4.0]])
+    for unit in (1e-100, 1e-15, 1e15):
+        scale = fit_scale(unit * rain, np.array([0]), np.array([3]))
+        np.testing.assert_allclose(scale.width / unit, np.std(rain))
+
+
 def test_a_constant_is_not_divided_by_zero() -> None:
     assert fit_scale(np.full((5, 1), 3.0), np.array([0]), np.array([5])).width.tolist() == [[1.0]]
 

@@ -1,6 +1,7 @@
 """Ragged: sequences of different lengths, in every form."""
 
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 
@@ -54,6 +55,11 @@ def test_layout():
         ([[["a"]]], "sequence 0 - holds 'a', not numbers"),
         ([[1, 2], ["x", 3]], "sequence 1 - holds 'x', not numbers"),
         ([np.array([1j])], "Complex data not supported"),
+        (np.zeros((2, 3), "M8[D]"), r"X - holds times \(datetime64\[D\]\), not numbers"),
+        (
+            [pandas.DataFrame({"u": [1], "v": [2]}), pandas.DataFrame({"v": [1], "u": [2]})],
+            "sequence 1 - its columns are",
+        ),
         (scipy.sparse.eye(3).tocsr(), "sparse"),
         (Ragged(np.empty((0, 1)), np.empty(0, int)), "0 sequences"),
         (Ragged(np.empty((2, 0)), np.array([2])), "0 channels"),
@@ -71,3 +77,11 @@ def test_missing_numbers_are_filled_within_a_sequence():
     assert complete(x, "mask", np.array([True])).steps[:, 1].tolist() == [0, 1, 0, 1, 0]
     with pytest.raises(DataError, match=r"sequence 0 step 1 channel 'x' - is missing"):
         complete(x, "error", np.array([False]), ["x"])
+    with pytest.raises(DataError, match=r"sequence 0 step 1 channel 0 - is 1e\+200 \(above 1e\+150\) - replace"):
+        complete(ragged([[1.0, 1e200]]), "error", np.array([False]))
+
+
+def test_what_is_masked_is_missing():
+    steps = np.ma.masked_array([[1, 2], [3, 4]], mask=[[False, True], [False, False]])
+    for data in (steps, list(steps)):
+        np.testing.assert_array_equal(ragged(data).steps[:, 0], [1, np.nan, 3, 4])

@@ -1,28 +1,34 @@
 """What forecaster, classifier and generator have in common beside training."""
 
+import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from sklearn.base import clone
 
 import carrousel
-from carrousel.errors import OutputError
+from carrousel.errors import OptionError, OutputError
 
 WAVE = np.sin(np.arange(300) / 4) + np.arange(300) / 100
 TEXT = "the quick brown fox jumps over the lazy dog. " * 60
 
 
+@cache
 def forecaster(**options: object) -> carrousel.Forecaster:
     return carrousel.Forecaster(2, context=8, **{"hidden_size": 4, "epochs": 1, "verbose": 0, **options}).fit(WAVE)
 
 
+@cache
 def classifier() -> carrousel.Classifier:
     x = np.random.default_rng(0).normal(size=(40, 6, 2))
     return carrousel.Classifier(hidden_size=4, epochs=1, verbose=0).fit(x, (x[:, 0, 0] > 0).astype(int))
 
 
+@cache
 def generator() -> carrousel.Generator:
     return carrousel.Generator(hidden_size=8, embed=4, seq_len=16, epochs=1, verbose=0).fit(TEXT)
 
@@ -47,6 +53,21 @@ def test_as_onnx(fitted, inputs: list[str], tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is there already"):
         estimator.export_onnx(path)
     assert estimator.export_onnx(path, overwrite=True) == path
+
+
+@pytest.mark.parametrize("fitted", [forecaster, classifier, generator])
+def test_loaded_for_a_device(fitted, tmp_path: Path) -> None:
+    estimator = clone(fitted())
+    vars(estimator).update({**vars(fitted()), "device": torch.device("cuda:3")})
+    estimator.save(tmp_path / "run")
+    for read in (carrousel.load, type(estimator).load):
+        assert (read(tmp_path / "run").device, read(tmp_path / "run", device="cpu").device) == ("auto", "cpu")
+        for device in ("meta", "file.py:cell", 3):
+            message = f"Training - device {device!r} - expected auto, cpu, cuda or cuda:1"
+            with pytest.raises(OptionError, match=re.escape(message)):
+                read(tmp_path / "run", device)
+        with pytest.raises(OptionError, match=r"device 'cuda:99', this machine has \d GPUs - use device='auto'"):
+            read(tmp_path / "run", device="cuda:99")
 
 
 def test_names_of_the_package() -> None:

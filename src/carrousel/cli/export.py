@@ -37,7 +37,7 @@ def export(
     """Write the network of a run as ONNX or C, to run without Python."""
     from carrousel.models import load
 
-    estimator: Any = load(run, cell)
+    estimator: Any = load(run, cell=cell)
     place = out or run.absolute().with_name(run.absolute().name + (".onnx" if to is Form.onnx else ""))
     if to is Form.onnx:
         _write_onnx(estimator, place, opset, force)

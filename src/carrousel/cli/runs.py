@@ -37,7 +37,7 @@ def predict(
 
     from carrousel.models import load
 
-    estimator: Any = load(run, cell)
+    estimator: Any = load(run, cell=cell)
     if estimator.kind == "generate":
         from carrousel.cli.generate import write
 
@@ -67,7 +67,7 @@ def evaluate(
     """Measure a run on data it was not trained on."""
     from carrousel.models import load
 
-    estimator: Any = load(run, cell)
+    estimator: Any = load(run, cell=cell)
     if estimator.kind == "forecast":
         from carrousel.data.files import read_table
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from carrousel.data.numbers import is_number_like, to_numbers
+from carrousel.data.numbers import is_number_like, to_numbers, values_of
 from carrousel.errors import DataError, DataWarning
 
 __all__ = ["encode", "learn_categories", "width"]
@@ -30,7 +30,7 @@ def learn_categories(frame: Any, names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         if is_number_like(frame[name]):
             continue
-        words = sorted({str(word) for word in frame[name].to_list() if word is not None and word == word})
+        words = sorted({str(word) for word in values_of(frame[name]) if word is not None})
         if len(words) > _MOST:
             raise DataError(
                 f"column '{name}' - it has {len(words)} different texts, expected numbers or at most {_MOST} words - "
@@ -43,7 +43,7 @@ def learn_categories(frame: Any, names: Sequence[str]) -> dict[str, list[str]]:
 def encode(
     frame: Any, names: Sequence[str], categories: Mapping[str, Sequence[str]], texts_are_missing: bool
 ) -> NDArray[np.float64]:
-    """Return columns as inputs: numbers as they are, words as 0 and 1; a word never seen is 0 everywhere.
+    """Return columns as inputs: numbers as they are, words as 0 and 1; a word never seen is 0, no word NaN everywhere.
 
     Args:
         frame: a narwhals DataFrame.
@@ -61,14 +61,17 @@ def encode(
         if name not in categories:
             columns.append(to_numbers(frame[name], name, texts_are_missing)[:, None])
             continue
-        values = np.array([str(word) for word in frame[name].to_list()], dtype=object)
+        given = values_of(frame[name])
+        values = np.array([str(word) for word in given], dtype=object)
         words = list(categories[name])
-        new = sorted({*values} - {*words, "None", "nan"})
+        new = sorted({str(word) for word in given if word is not None} - {*words})
         if new:
             warnings.warn(
                 f"column '{name}': {new[0]!r} was not in training and counts as none", DataWarning, stacklevel=2
             )
-        columns.append((values[:, None] == np.array(words, dtype=object)[None]).astype(np.float64))
+        found = (values[:, None] == np.array(words, dtype=object)[None]).astype(np.float64)
+        found[[word is None for word in given]] = np.nan
+        columns.append(found)
     return np.concatenate(columns, 1)
 
 

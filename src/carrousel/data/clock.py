@@ -154,7 +154,13 @@ def _parse_text(texts: list[Any], name: str, time_format: str | None) -> Times:
         offsets = column.str.extract(_OFFSET, expand=False)
         if offsets.notna().all():
             return _with_offsets(column, offsets, name)
-    parsed = _parse_dates(column, time_format)
+    try:
+        parsed = _parse_dates(column, time_format)
+    except ValueError as error:  # some times with a zone and some without, or a letter that strptime has not
+        raise DataError(
+            f"column '{name}' - {str(error).split('. ')[0]} - write all times alike, or correct --time-format "
+            "(time_format=)"
+        ) from error
     wrong = np.flatnonzero(parsed.isna().to_numpy())
     if len(wrong):
         row = int(wrong[0])

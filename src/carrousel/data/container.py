@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from carrousel.data.files import read_table
+from carrousel.data.numbers import to_array
 from carrousel.data.roles import ALL, TIME_NAMES, Roles, repeated
 from carrousel.errors import DataError, MissingExtraError, OptionError
 
-__all__ = ["Container", "csv_of", "eager", "open_container", "with_target"]
+__all__ = ["Container", "csv_of", "eager", "named", "open_container", "with_levels", "with_target"]
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ def with_target(data: Any, y: Any, target: str | Sequence[str] | None) -> tuple[
     names = [target] if isinstance(target, str) else list(target or ())
     if len(names) > 1:
         raise OptionError(f"target - {', '.join(names)}: y is one column - name one, or put them all into data")
-    values = _plain(y)
+    values = to_array(y)
     if _is_array(data) or not hasattr(data, "columns"):
-        if not np.array_equal(_plain(data).reshape(len(data), -1), values.reshape(len(values), -1)):
+        if not np.array_equal(to_array(data).reshape(len(data), -1), values.reshape(len(values), -1)):
             raise DataError(
                 "y - the data beside it is an array or a series, whose values have no names - give a frame, or fit(y)"
             )
@@ -174,15 +174,15 @@ def _is_array(data: Any) -> bool:
     return hasattr(data, "__array__") and not (hasattr(data, "columns") or hasattr(data, "name"))
 
 
-def _plain(data: Any) -> NDArray[Any]:
-    return np.asarray(data.detach().cpu() if isinstance(data, torch.Tensor) else data)
-
-
 def _of_array(data: Any) -> Container:
     try:
-        found = _plain(data)
+        found = to_array(data)
         if np.iscomplexobj(found):
             raise DataError("data - its numbers are complex - give real and imaginary part as two columns")
+        if found.dtype.kind in "Mm":
+            raise DataError(
+                f"data - it holds times ({found.dtype}), expected numbers - give the values that go with them"
+            )
         values = found.astype(np.float64)
     except DataError:
         raise
@@ -203,19 +203,49 @@ def _of_series(series: Any) -> Container:
     dated = _with_index_as_column(frame)
     if dated is not None:
         return Container(dated, "indexed", "the series", 1)
-    whole = _with_levels(frame)
+    whole = with_levels(frame)
     return Container(whole, "series" if whole is frame else "frame", "the series", target=name)
 
 
 def _of_frame(frame: Any) -> Container:
-    if any(not isinstance(name, str) for name in frame.columns):
-        raise DataError(f"data - columns are {list(frame.columns)[:4]}, expected names - rename them to texts")
+    frame = _with_dates(named(frame, "data"))
     dated = _with_index_as_column(frame)
-    return Container(_with_levels(frame)) if dated is None else Container(dated, "indexed")
+    return Container(with_levels(frame)) if dated is None else Container(dated, "indexed")
 
 
-def _with_levels(frame: Any) -> Any:
-    """A pandas frame whose index says something, as an id and a time do, with its levels as columns."""
+def named(frame: Any, where: str) -> Any:
+    """Return a frame whose columns all have names.
+
+    Args:
+        frame: of narwhals.
+        where: begins the message.
+
+    Raises:
+        DataError: one has none.
+    """
+    if any(not isinstance(name, str) for name in frame.columns):
+        raise DataError(f"{where} - columns are {list(frame.columns)[:4]}, expected names - rename them to texts")
+    return frame
+
+
+def _with_dates(frame: Any) -> Any:
+    """A frame whose columns of pandas' periods are the times at which they begin."""
+    native: Any = frame.to_native()
+    periods = [name for name in frame.columns if str(getattr(native[name], "dtype", "")).startswith("period[")]
+    if not periods:
+        return frame
+    return eager(native.assign(**{name: native[name].dt.to_timestamp() for name in periods}), "data")
+
+
+def with_levels(frame: Any) -> Any:
+    """Return a pandas frame whose index says something, as an id and a time do, with its levels as columns.
+
+    Args:
+        frame: of narwhals; one of another library is returned as it is.
+
+    Raises:
+        DataError: a level has no name, or that of a column.
+    """
     native: Any = frame.to_native()
     index: Any = getattr(native, "index", None)
     levels = list(getattr(index, "names", ()))

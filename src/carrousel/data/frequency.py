@@ -19,12 +19,13 @@ HOUR, DAY = 3600 * SECOND, 86_400 * SECOND
 _UNITS = {
     "s": ("time", SECOND), "min": ("time", 60 * SECOND), "t": ("time", 60 * SECOND), "h": ("time", HOUR),
     "d": ("day", 1), "b": ("business", 1), "w": ("day", 7),
-    "m": ("month", 1), "ms": ("month", 1), "me": ("month", 1),
+    "ms": ("time", 1000), "MS": ("month", 1), "m": ("month", 1), "me": ("month", 1),
     "q": ("month", 3), "qs": ("month", 3), "qe": ("month", 3),
     "y": ("month", 12), "ys": ("month", 12), "ye": ("month", 12), "a": ("month", 12),
 }  # fmt: skip
 
 _WORDS = {
+    ("time", 1): "microsecond", ("time", 1000): "millisecond",
     ("time", SECOND): "second", ("time", 60 * SECOND): "minute", ("time", HOUR): "hour", ("day", 1): "day",
     ("business", 1): "business day", ("day", 7): "week", ("month", 1): "month", ("month", 3): "quarter",
     ("month", 12): "year", ("step", 1): "step",

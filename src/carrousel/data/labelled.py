@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carrousel.data.clock import parse_times
-from carrousel.data.container import eager
+from carrousel.data.container import eager, named, with_levels
 from carrousel.data.numbers import to_numbers
 from carrousel.data.ragged import Ragged, ragged
 from carrousel.data.roles import repeated, row_numbers
@@ -127,14 +127,22 @@ def read(
 
 
 def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
-    frame = eager(native, "table")
+    frame = named(eager(native, "table"), "table")
+    index, known = _index_names(frame), {asked.id, asked.time, asked.label, *_LABELS, *_IDS, *_TIMES}
+    if len(index) > 1 or known & {*index, *(name.lower() for name in index)}:
+        frame = with_levels(frame)
     if not len(frame):
         raise DataError("table - has 0 data rows - give at least one row of each class")
     if asked.time and not asked.id:
         raise OptionError(f"time - {asked.time!r} orders the steps of a sequence - name its column with --id (id=) too")
     columns = _find(frame, asked, labelled)
     found = _long(frame, columns) if columns.id else _wide(frame, columns)
-    return replace(found, native=native)
+    return replace(found, native=frame.to_native())
+
+
+def _index_names(frame: Any) -> list[str]:
+    """What the levels of pandas' index are called."""
+    return [str(name) for name in getattr(getattr(frame.to_native(), "index", None), "names", ())]
 
 
 # ---------------------------------------------------------------------- which column is what
@@ -219,7 +227,10 @@ def _values(frame: Any, name: str) -> NDArray[Any]:
         raise DataError(f"column {name!r} row {row + 1} - is empty - give every row its {name}, or leave the row out")
     values = frame[name].to_list()
     texts = any(isinstance(value, str) for value in values)
-    return np.array([str(value) for value in values]) if texts else np.array(values)
+    found = np.array([str(value) for value in values]) if texts else np.array(values)
+    if found.ndim > 1:
+        raise DataError(f"column {name!r} row 1 - is {values[0]!r}, expected a text or a number - write one")
+    return found
 
 
 def _by_first(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

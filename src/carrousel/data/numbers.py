@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from carrousel.errors import DataError, DataWarning
 
-__all__ = ["check_finite", "is_missing_text", "is_number_like", "to_numbers"]
+__all__ = ["check_finite", "is_missing_text", "LARGEST", "is_number_like", "to_array", "to_numbers", "values_of"]
+
+#: What is larger is infinite when errors are squared.
+LARGEST = 1e150
 
 _MARKS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", "?", ".", "missing"})
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
@@ -30,7 +33,7 @@ def is_number_like(column: Any) -> bool:
     """Return whether a narwhals Series holds numbers, or texts that are numbers but for a few."""
     if column.dtype.is_numeric() or str(column.dtype) == "Boolean":
         return True
-    texts = [text for text in column.head(200).to_list() if not is_missing_text(text)]
+    texts = [text for text in values_of(column.head(200)) if not is_missing_text(text)]
     numbers = sum(_is_number(str(text)) for text in texts)
     return bool(texts) and numbers >= 0.5 * len(texts)
 
@@ -54,30 +57,52 @@ def to_numbers(column: Any, name: str, texts_are_missing: bool) -> NDArray[np.fl
     if column.dtype.is_numeric() or str(column.dtype) == "Boolean":
         numbers = np.asarray(column.to_numpy())
         if numbers.dtype == object:  # nullable types
-            numbers = np.array(
-                [np.nan if value is None or value != value else float(value) for value in column.to_list()]
-            )
+            numbers = np.array([np.nan if value is None else float(value) for value in values_of(column)])
         numbers = numbers.astype(np.float64)
     else:
-        numbers = _from_texts(column.to_list(), name, texts_are_missing)
+        numbers = _from_texts(values_of(column), name, texts_are_missing)
     check_finite(numbers, name)
     return numbers
 
 
+def to_array(data: Any) -> NDArray[Any]:
+    """Return data as an array of numpy; what is masked is missing.
+
+    Example:
+        >>> to_array(np.ma.masked_array([1, 2], mask=[False, True])).tolist()
+        [1, nan]
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(data.astype(object), np.nan))
+    if hasattr(data, "detach"):  # of torch, whose bfloat16 numpy has not
+        data = data.detach().cpu()
+        data = data.double() if data.is_floating_point() else data
+    return np.asarray(data)
+
+
+def values_of(column: Any) -> list[Any]:
+    """Return a narwhals Series' values; what is missing, by whatever name its library has for that, is None."""
+    values = zip(column.to_list(), column.is_null().to_list(), strict=True)
+    return [None if is_gone or value != value else value for value, is_gone in values]
+
+
 def check_finite(numbers: NDArray[np.float64], name: str) -> None:
-    """Check that a column has no infinity.
+    """Check that a column has no infinity, nor what becomes one when errors are squared.
 
     Raises:
         DataError: it has.
     """
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise DataError(f"column '{name}' row {row + 1} - it is {numbers[row]}, expected a number - replace or drop it")
+    too_large = np.abs(numbers) > LARGEST
+    if too_large.any():
+        row = int(too_large.argmax())
+        expected = "a number" if np.isinf(numbers[row]) else f"at most {LARGEST:g}, whose square is a number too"
+        raise DataError(
+            f"column '{name}' row {row + 1} - it is {numbers[row]}, expected {expected} - replace or drop it"
+        )
 
 
 def _from_texts(values: list[Any], name: str, texts_are_missing: bool) -> NDArray[np.float64]:
-    values = _with_points([None if value is None or value != value else value for value in values], name)
+    values = _with_points(values, name)
     numbers = np.empty(len(values))
     for row, value in enumerate(values):
         try:

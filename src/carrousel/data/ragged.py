@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carrousel.data.missing import fill
+from carrousel.data.numbers import LARGEST, to_array
 from carrousel.errors import DataError, OptionError
 
 __all__ = ["LAYOUTS", "Ragged", "complete", "ragged"]
@@ -120,14 +121,14 @@ def _is_list(data: Any) -> bool:
 
 def _array(data: Any, name: str) -> Numbers:
     """Numbers in double precision, of anything that numpy or torch understands."""
-    if hasattr(data, "detach"):
-        data = data.detach().cpu()
     if hasattr(data, "toarray") and hasattr(data, "nnz"):
         raise DataError(f"{name} - is a sparse matrix, sequences are dense - pass X.toarray()")
     try:
-        array = np.asarray(data)
+        array = to_array(data)
         if np.iscomplexobj(array):
             raise DataError(f"{name} - Complex data not supported - pass real and imaginary part as two channels")
+        if array.dtype.kind in "Mm":
+            raise DataError(f"{name} - holds times ({array.dtype}), not numbers - pass arrays of numbers")
         return np.asarray(array, np.float64)
     except (TypeError, ValueError) as error:
         if isinstance(error, DataError):
@@ -182,6 +183,7 @@ def _channels_first(shape: tuple[int, ...], layout: str) -> bool:
 
 
 def _of_list(data: Sequence[Any], layout: str) -> Ragged:
+    _check_names(data)
     sequences = [_array(each, f"sequence {k}") for k, each in enumerate(data)]
     for k, each in enumerate(sequences):
         if each.ndim not in (1, 2):
@@ -202,6 +204,17 @@ def _of_list(data: Sequence[Any], layout: str) -> Ragged:
                 f"sequence {k} - has {each.shape[1]} channels, sequence 0 has {channels} - give all the same channels"
             )
     return Ragged(np.concatenate(sequences), np.array([len(each) for each in sequences]))
+
+
+def _check_names(data: Sequence[Any]) -> None:
+    """Frames have names for their channels, which numbers alone would mix up."""
+    names = [list(each.columns) if hasattr(each, "columns") else None for each in data]
+    for k, each in enumerate(names):
+        if each is not None and names[0] is not None and each != names[0]:
+            raise DataError(
+                f"sequence {k} - its columns are {each[:5]}, those of sequence 0 are {names[0][:5]} - "
+                "give all the same, in the same order"
+            )
 
 
 def _look_turned(sequences: list[Numbers]) -> bool:
@@ -231,19 +244,22 @@ def complete(x: Ragged, way: str, masked: NDArray[np.bool_], names: Sequence[str
         names: of the channels, for messages.
 
     Raises:
-        DataError: a number is infinite; or missing, and the way is "error".
+        DataError: a number is infinite, or nearly; or missing, and the way is "error".
 
     Example:
         >>> gap = Ragged(np.array([[1.0], [np.nan], [3.0]]), np.array([3]))
         >>> complete(gap, "mask", np.array([True])).steps.tolist()
         [[1.0, 0.0], [1.0, 1.0], [3.0, 0.0]]
     """
-    wrong = ~np.isfinite(x.steps) if way == "error" else np.isinf(x.steps)
+    wrong = np.abs(x.steps) > LARGEST
+    if way == "error":
+        wrong |= np.isnan(x.steps)
     if wrong.any():
         step, channel = (int(place[0]) for place in np.nonzero(wrong))
         sequence, value = int(x.owners[step]), x.steps[step, channel]
         name = repr(names[channel]) if len(names) else str(channel)
-        what = "is missing (NaN)" if np.isnan(value) else f"is {value} (infinity)"
+        too_large = "infinity" if np.isinf(value) else f"above {LARGEST:g}"
+        what = "is missing (NaN)" if np.isnan(value) else f"is {value} ({too_large})"
         todo = "choose missing='ffill', 'interpolate' or 'mask'" if np.isnan(value) else "replace or drop it"
         raise DataError(f"sequence {sequence} step {step - x.starts[sequence]} channel {name} - {what} - {todo}")
     filled = fill(x.steps, np.append(x.starts, len(x.steps)), way)

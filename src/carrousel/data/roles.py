@@ -1,12 +1,13 @@
 """Which column of a table is what: said by the user, or found where there is no doubt."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from carrousel.data.numbers import is_number_like
-from carrousel.errors import DataError, OptionError, did_you_mean
+from carrousel.errors import DataError, DataWarning, OptionError, did_you_mean
 
 __all__ = ["ALL", "TIME_NAMES", "Roles", "check_columns", "find_roles", "names_of", "repeated", "row_numbers"]
 
@@ -64,6 +65,8 @@ def find_roles(frame: Any, asked: Roles, is_known: bool = False) -> Roles:
     if is_known:
         return asked
     time = asked.time or _find_time(frame, set(named))
+    if time is None:
+        _warn_of_times(frame, set(named))
     roles = replace(asked, time=time, id=asked.id or _find_id(frame, {*named, time}))
     if asked.target and asked.target != (ALL,):
         return roles
@@ -105,7 +108,7 @@ def names_of(role: str, names: Sequence[str] | str) -> tuple[str, ...]:
     """
     if isinstance(names, str):
         return (names,)
-    if not all(isinstance(name, str) for name in names):
+    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
         raise OptionError(f"{role} - {names!r}, expected names of columns - give texts")
     return tuple(names)
 
@@ -162,19 +165,29 @@ def _find_time(frame: Any, named: set[Any]) -> str | None:
     return str(known[0]) if known else None
 
 
+def _warn_of_times(frame: Any, named: set[Any]) -> None:
+    """A column of texts that is called like times but is not read as such: its rows are taken as they come."""
+    for name in (name for name in frame.columns if name not in named and name.lower() in TIME_NAMES[:5]):
+        if str(frame[name].dtype) in ("String", "Object"):
+            warnings.warn(
+                f"column '{name}': '{frame[name][0]}' is not read as a time, rows are taken in order; name it with "
+                "--time (time=) if it is one",
+                DataWarning,
+                stacklevel=4,
+            )
+
+
 def _looks_like_dates(column: Any) -> bool:
     if column.dtype.is_numeric() or str(column.dtype) not in ("String", "Object"):
         return False
     texts = [str(value) for value in column.head(20).to_list() if value is not None]
     if not texts or not all(len(text) >= 6 and sum(letter.isdigit() for letter in text) >= 4 for text in texts):
         return False
-    import warnings
-
     import pandas
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parsed = pandas.to_datetime(pandas.Series(texts), errors="coerce", utc=True)
+        parsed = pandas.to_datetime(pandas.Series(texts), errors="coerce", utc=True, format="mixed")
     return bool(parsed.notna().mean() > 0.5)
 
 

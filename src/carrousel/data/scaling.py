@@ -90,5 +90,5 @@ def fit_scale(values: Array, first: NDArray[np.int64], end: NDArray[np.int64], k
                 flat = width[series] <= 0
                 width[series, flat] = np.nanstd(part, 0)[flat]
     centre = np.nan_to_num(centre)
-    tiny = ~(width > 1e-12 * np.maximum(1.0, np.abs(centre)))
+    tiny = ~(width > 1e-12 * np.abs(centre))  # in any unit
     return Scale(centre, np.where(tiny, 1.0, width))

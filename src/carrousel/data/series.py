@@ -215,7 +215,10 @@ def _codes(frame: Any, name: str | None) -> tuple[Integers, NDArray[Any]]:
         raise DataError(f"column '{name}' row {row + 1} - the id is missing - give it, or leave the row out")
     import pandas
 
-    codes, ids = pandas.factorize(np.asarray(column.to_list() if not column.dtype.is_numeric() else column.to_numpy()))
+    values = np.asarray(column.to_list() if not column.dtype.is_numeric() else column.to_numpy())
+    if values.ndim > 1:
+        raise DataError(f"column '{name}' row 1 - the id is {column[0]!r}, expected a text or a number - write one")
+    codes, ids = pandas.factorize(values)
     return codes.astype(np.int64), np.asarray(ids)
 
 

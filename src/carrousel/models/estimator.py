@@ -131,21 +131,25 @@ class Estimator(BaseEstimator):
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path, cell: str | Cell | None = None) -> Self:
+    def load(cls, folder: str | Path, device: str = "auto", cell: str | Cell | None = None) -> Self:
         """Read what `save` wrote; nothing of it is executed.
 
         Args:
             folder: of the run.
+            device: "auto", "cpu", "cuda"...: where it trains when it is fitted again, whatever it was trained on. What
+                is fitted or loaded predicts on the CPU.
             cell: the cell, where it is none of the registry.
 
         Raises:
             ModelError: it is no run of this kind, damaged, or of a newer version.
+            OptionError: there is no such device.
         """
-        return cls._of(runs.read(Path(folder)), folder, cell)
+        return cls._of(runs.read(Path(folder)), folder, device, cell)
 
     @classmethod
-    def _of(cls, run: runs.Run, folder: str | Path, cell: str | Cell | None) -> Self:
+    def _of(cls, run: runs.Run, folder: str | Path, device: str, cell: str | Cell | None) -> Self:
         """What a run holds; the folder is for messages."""
+        Training(device=device)  # says what is wrong with it
         if run.config["kind"] != cls.kind:
             raise ModelError(
                 f"{folder} - is a run of `{run.config['kind']}`, {cls.__name__} reads `{cls.kind}` - use carrousel.load"
@@ -155,7 +159,7 @@ class Estimator(BaseEstimator):
             raise ModelError(
                 f"{folder} - was trained with the cell {params['cell']} - pass it: cell={params['cell']!r}"
             )
-        params["cell"] = cell or params["cell"]
+        params |= {"cell": cell or params["cell"], "device": device}
         try:
             estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
             estimator.metrics_ = dict(run.metrics)
@@ -226,7 +230,7 @@ class Estimator(BaseEstimator):
         raise NotImplementedError
 
     def _saved_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = self.get_params(deep=False)
+        params: dict[str, Any] = {**self.get_params(deep=False), "device": str(self.device)}
         if isinstance(self.cell, Cell):
             params["cell"] = f":{self.cell.name}"
         return params

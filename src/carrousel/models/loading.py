@@ -10,11 +10,12 @@ from carrousel.models.estimator import Estimator
 __all__ = ["load"]
 
 
-def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
+def load(folder: str | Path, device: str = "auto", cell: str | Cell | None = None) -> Estimator:
     """Read a run that `save` or the command line wrote.
 
     Args:
         folder: of the run.
+        device: "auto", "cpu", "cuda"...: where it trains when it is fitted again, as in `Estimator.load`.
         cell: the cell it was trained with, where it is none of the registry: "file.py:name" or a cell.
 
     Returns:
@@ -22,6 +23,7 @@ def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
 
     Raises:
         ModelError: it is no run, damaged, or of a newer version.
+        OptionError: there is no such device.
     """
     from carrousel.models.classification.classifier import Classifier
     from carrousel.models.forecasting.forecaster import Forecaster
@@ -32,4 +34,4 @@ def load(folder: str | Path, cell: str | Cell | None = None) -> Estimator:
     kind = run.config["kind"]
     if kind not in kinds:
         raise ModelError(f"{folder} - is a run of {kind!r}, expected one of {', '.join(kinds)} - upgrade carrousel")
-    return kinds[kind]._of(run, folder, cell)
+    return kinds[kind]._of(run, folder, device, cell)

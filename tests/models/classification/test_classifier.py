@@ -422,6 +422,21 @@ def test_wrong_data_is_told_at_prediction(fitted):
         small(epochs=1).fit(*easy(12), val=([np.zeros((3, 1))], ["low"]))
 
 
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (pd.array(["high", None], dtype="string"), r"label 1 is missing \(NaN or None\) - give it"),
+        (np.ma.masked_array([1, 2], mask=[False, True]), r"label 1 is missing \(NaN or None\) - give it"),
+        ({"high", "low"}, "is a set, expected one label per sequence - give a list or an array"),
+        ([pd.Timestamp("2020-01-01"), "a"], "holds a Timestamp, .* expected texts or whole numbers - convert it"),
+        ([b"a", b"b"], "holds a bytes, b'a', expected texts or whole numbers - convert it"),
+    ],
+)
+def test_labels_that_are_none(odd, message):
+    with pytest.raises(DataError, match=f"^y - {message}"):
+        small().fit([[1.0], [2.0]], odd)
+
+
 @pytest.mark.parametrize("nothing", [[], ()])
 def test_no_sequences(fitted, nothing):
     for method in (fitted.predict, fitted.predict_proba, lambda X: small().fit(X, [])):

@@ -86,6 +86,16 @@ DATA = [
     ),
     (
         DAYS,
+        {"target": 3},
+        "target - 3, expected names of columns - give texts",
+    ),
+    (
+        DAYS.assign(day=DAYS.day.astype(str)),
+        {"target": "rain", "time_format": "%Q"},
+        "column 'day' - 'Q' is a bad directive in format '%Q' - write all times alike, or correct --time-format",
+    ),
+    (
+        DAYS,
         {"target": "rain", "freq": "often"},
         "freq - 'often' is no frequency - give one such as h, 15min, D, B, W, MS",
     ),
@@ -102,6 +112,13 @@ def test_data(data: Any, options: dict[str, Any], message: str) -> None:
 def test_nothing_but_missing_values() -> None:
     with pytest.raises(DataError, match=re.escape("'rain' - it has no value at all - name another target")):
         small(missing="ffill").fit(DAYS.assign(rain=np.nan), target="rain")
+
+
+def test_words_that_are_missing() -> None:
+    words = pandas.array(np.where(Y > 10, "hot", "cold"), dtype="string")
+    words[4] = pandas.NA
+    with pytest.raises(DataError, match=re.escape("'sky' - it has 1 missing value (first at 2020-01-05) - choose")):
+        small(past=["sky"]).fit(DAYS.assign(sky=words), target="rain")
 
 
 def test_fixed_context_that_is_too_long() -> None:
@@ -128,6 +145,7 @@ def test_fixed_context_that_is_too_long() -> None:
         ({"context": 24, "segment": 5}, "segment - 5 does not divide the context, 24 - choose one that does"),
         ({"val_fraction": 1.5}, "val_fraction - 1.5, expected a part from 0 to 1 - give one such as 0.15"),
         ({"test_fraction": -0.1}, "test_fraction - -0.1, expected a part from 0 to 1 - give one such as 0.15"),
+        ({"past": None}, "past - None, expected names of columns - give texts"),
         ({"past": [1]}, "past - [1], expected names of columns - give texts"),
         ({"batch_size": 0}, "batch_size is 0, expected a whole number from 1"),
         ({"device": "cuda:99"}, "device 'cuda:99'"),

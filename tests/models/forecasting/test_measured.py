@@ -1,6 +1,8 @@
 """What was measured: table, frame and figure of the series that it was measured on; which windows count."""
 
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,10 @@ import pandas
 import polars
 import pytest
 
-from carrousel.errors import DataError, DataWarning
+from carrousel.errors import DataError, DataWarning, MissingExtraError, NotFittedError, OptionError, OutputError
 from carrousel.models.forecasting.backtest import LAST, LINEAR, SEASONAL, Measured, joined
 from carrousel.models.forecasting.forecaster import Forecaster
+from carrousel.models.loading import load
 
 N = 300
 Y = np.round(10 + 3 * np.sin(np.arange(N) * 2 * np.pi / 7) + np.random.default_rng(0).normal(0, 0.3, N), 2)
@@ -56,6 +59,29 @@ def test_table_and_words(fitted: Forecaster) -> None:
 def test_a_figure_shows_the_last_windows(fitted: Forecaster) -> None:
     figure = fitted.backtest(windows=2).plot()
     assert [panel.get_title(loc="left") for panel in figure.axes] == ["rain, from 2020-08-22", "rain, from 2020-08-16"]
+
+
+def test_a_figure_of_the_test_part_is_written(fitted: Forecaster, tmp_path: Path) -> None:
+    figure = fitted.plot(tmp_path / "last.SVG")
+    assert figure.axes[0].get_title(loc="left") == "rain, from 2020-08-22"
+    assert "<svg" in (tmp_path / "last.SVG").read_text()
+    for name in ("last", "last.txt"):
+        with pytest.raises(OptionError, match=rf"plot - .*{name} ends in no kind of picture - choose \.png, \.svg or"):
+            fitted.plot(tmp_path / name)
+    with pytest.raises(OutputError, match="can not be written: No such file or directory - name another place"):
+        fitted.plot(tmp_path / "no" / "last.png")
+
+
+def test_a_figure_that_can_not_be(fitted: Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotFittedError, match=r"is not fitted yet - call fit\(\) first"):
+        small().plot()
+    with pytest.raises(DataError, match=r"plot - a model that was loaded has no data - use backtest\(data\)\.plot\(\)"):
+        load(fitted.save(tmp_path / "run")).plot()
+    for name in ("carrousel.report.figures", "carrousel.report.forecasting"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r'matplotlib is not installed, .* pip install "carrousel\[plot\]"'):
+        fitted.plot()
 
 
 def test_together_only_what_all_have(fitted: Forecaster) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from carrousel.data.numbers import to_array
 from carrousel.data.ragged import Ragged
 from carrousel.errors import DataError, DataWarning, OptionError, did_you_mean
 
@@ -36,10 +37,11 @@ def labels_of(y: Any, x: Ragged) -> tuple[Labels, bool]:
     """
     if y is None:
         raise DataError("y - requires y to be passed, but the target y is None - pass one label per sequence")
-    if hasattr(y, "detach"):
-        y = y.detach().cpu().numpy()
-    if hasattr(y, "to_numpy") or not isinstance(y, Sequence | np.ndarray):
-        y = np.asarray(y)
+    if hasattr(y, "to_numpy") or isinstance(y, np.ma.MaskedArray) or not isinstance(y, Sequence | np.ndarray):
+        found = to_array(y)
+        if not found.ndim:
+            raise DataError(f"y - is a {type(y).__name__}, expected one label per sequence - give a list or an array")
+        y = found
     rows = list(y)
     if len(rows) != len(x):
         raise DataError(f"y - {len(x)} sequences but {len(rows)} labels - give one label per sequence")
@@ -71,9 +73,12 @@ def _conversion_warning() -> type[Warning]:
 def _array(labels: list[Any]) -> Labels:
     """Labels of one type: numpy would turn 1 and 'a' into texts, in silence."""
     labels = [label.item() if isinstance(label, np.generic) or hasattr(label, "detach") else label for label in labels]
-    if any(label is None or label != label for label in labels):
-        k = next(k for k, label in enumerate(labels) if label is None or label != label)
-        raise DataError(f"y - label {k} is missing (NaN or None) - give it, or leave the sequence out")
+    gone = [k for k, label in enumerate(labels) if label is None or (label == label) is not True]  # NaN, pandas' NA
+    if gone:
+        raise DataError(f"y - label {gone[0]} is missing (NaN or None) - give it, or leave the sequence out")
+    odd = next((label for label in labels if not isinstance(label, str | int | float | complex)), None)
+    if odd is not None:
+        raise DataError(f"y - holds a {type(odd).__name__}, {odd!r}, expected texts or whole numbers - convert it")
     kinds = {str if isinstance(label, str) else float for label in labels}
     if len(kinds) > 1:
         raise DataError("y - holds texts and numbers - write all labels as texts, or all as numbers")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from carrousel.data import missing, scaling
-from carrousel.errors import OptionError, OptionTypeError
+from carrousel.errors import OptionError
+from carrousel.learn.settings import number
 from carrousel.models.classification.net import POOLS
 
 __all__ = ["check_options"]
@@ -31,8 +32,7 @@ def check_options(asked: Any) -> None:
         )
     for name, below in _NUMBERS.items():
         value = getattr(asked, name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise OptionTypeError(f"Classifier - {name} is {value!r}, expected a number - give 0 for none")
+        number("Classifier", name, value)
         if not 0 <= value < below:
             limit = "" if below == float("inf") else f" and below {below:g}"
             raise OptionError(f"Classifier - {name} is {value}, expected at least 0{limit} - give 0 for none")

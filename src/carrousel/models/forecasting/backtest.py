@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,16 +109,24 @@ class Measured:
         """All forecasts, as a frame: a row for each window and step, with what came and what the baselines say."""
         return as_rows(self)
 
-    def plot(self) -> "Figure":
+    def plot(self, path: str | Path | None = None) -> "Figure":
         """Return a figure of some of the forecasts, the last ones, with their bands and what came.
+
+        Args:
+            path: where it is written, too: .png, .svg, .pdf...
 
         Raises:
             MissingExtraError: matplotlib is not installed.
+            OptionError: there is no such kind of picture.
+            OutputError: it can not be written.
         """
-        from carrousel.models.forecasting.page import held_out
+        from carrousel.models.forecasting.page import held_out, write_figure
         from carrousel.report.forecasting import windows_figure
 
-        return windows_figure(held_out(self))
+        figure = windows_figure(held_out(self))
+        if path is not None:
+            write_figure(figure, Path(path))
+        return figure
 
     @property
     def windows(self) -> int:

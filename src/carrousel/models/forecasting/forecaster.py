@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor
 
@@ -24,6 +24,9 @@ from carrousel.models.forecasting.output import as_array, as_csv, as_frame
 from carrousel.models.forecasting.plan import Wishes, check_horizon, check_steps
 from carrousel.models.forecasting.quantiles import check_levels
 from carrousel.models.forecasting.rows import ahead_of, forecast_rows, future_values
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Forecaster"]
 
@@ -182,7 +185,7 @@ class Forecaster(Estimator):
         """
         check_options(self)
         self._training()
-        data, target = with_target(data, y, target)
+        data, target = with_target(data, y, names_of("target", () if target is None else target))
         targets = (target,) if isinstance(target, str) else tuple(target or ())
         roles = Roles(
             targets, time, id, *(names_of(name, getattr(self, name)) for name in ("past", "future", "static"))
@@ -323,6 +326,19 @@ class Forecaster(Estimator):
         known = None if y is None else self.reading_.roles.target
         return float(self.evaluate(with_target(data, y, known)[0])["rows"][0]["skill"])
 
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """Return a figure of the last forecasts of the test part, as the report has them, with `Measured.plot`.
+
+        Args:
+            path: where it is written, too: .png, .svg, .pdf...
+
+        Raises:
+            DataError: it was loaded, what it was fitted on is not there.
+        """
+        self._check_fitted()
+        self._check_has_data("plot")
+        return self.result_.plot(path)
+
     def _html(self, title: str) -> str:
         from carrousel.models.forecasting.page import html
 
@@ -356,8 +372,10 @@ class Forecaster(Estimator):
 
     def _check_has_data(self, what: str) -> None:
         if not hasattr(self, "panel_"):
-            todo = "pass data=" if what == "backtest" else "make it where the model is fitted"
-            raise DataError(f"{what} - a model that was loaded has no data - {todo}")
+            todo = {"backtest": "pass data=", "plot": "use backtest(data).plot()"}
+            raise DataError(
+                f"{what} - a model that was loaded has no data - {todo.get(what, 'make it where the model is fitted')}"
+            )
 
     # ------------------------------------------------------------------ saving
 

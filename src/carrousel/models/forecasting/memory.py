@@ -12,6 +12,7 @@ from carrousel.data.container import Container
 from carrousel.data.missing import fill
 from carrousel.data.series import Panel, Reading
 from carrousel.errors import DataError
+from carrousel.models.forecasting.preparation import plain_id
 
 __all__ = ["checked", "continued", "from_dict", "joined", "remember", "replaced", "to_dict"]
 
@@ -153,7 +154,7 @@ def to_dict(memory: Panel) -> dict[str, Any]:
     """Return what a saved model keeps of it."""
     arrays = {name: getattr(memory, name).tolist() for name in ("first", "target", "past", "future", "static")}
     times = {"elapsed": memory.times.elapsed.tolist(), "local": memory.times.local.tolist()}
-    ids = [id.item() if isinstance(id, np.generic) else id for id in memory.ids]
+    ids = [plain_id(id) for id in memory.ids]
     return {**arrays, **times, "ids": ids, "zone": memory.times.zone, "is_date": memory.times.is_date}
 
 
@@ -168,5 +169,5 @@ def from_dict(kept: Mapping[str, Any], reading: Reading, container: Container) -
 
     rows = int(first[-1])
     target, past, future = (block(name, rows) for name in ("target", "past", "future"))
-    ids = np.array(kept["ids"], dtype=object)
+    ids = np.array(kept["ids"])
     return Panel(ids, first, target, past, future, block("static", series), times, reading, container)

@@ -16,7 +16,7 @@ from carrousel.data.series import Panel
 from carrousel.data.windows import Rows
 from carrousel.errors import DataError, DataWarning
 
-__all__ = ["Preparation", "check_values", "prepare"]
+__all__ = ["Preparation", "check_values", "plain_id", "prepare"]
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Preparation:
     def scale_of(self, panel: Panel) -> tuple[Scale, Array]:
         """Return the scale of a panel's series, and their widths in forecasts, 0 for constants, (series, target)."""
         place = {id: k for k, id in enumerate(self.ids)}
-        found = [place.get(_plain(id), -1) for id in panel.ids]
+        found = [place.get(plain_id(id), -1) for id in panel.ids]
         known = np.array(found)
         centre, width = self.target.centre[known], self.target.width[known]
         constant = self.constant[known]
@@ -134,7 +134,7 @@ def prepare(panel: Panel, train_end: NDArray[np.int64], kind: str, cycles: tuple
     whole = np.array([0]), np.array([len(training)])
     past, future = (fit_scale(values[training], *whole) for values in (panel.past, panel.future))
     static = fit_scale(panel.static, np.array([0]), np.array([len(panel.static)]))
-    ids = tuple(_plain(id) for id in panel.ids)
+    ids = tuple(plain_id(id) for id in panel.ids)
     return Preparation(ids, target, past, future, static, constant, kind, cycles, panel.reading.missing)
 
 
@@ -189,6 +189,6 @@ def _tensor(values: Array) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _plain(id: Any) -> Any:
-    """An id as JSON has it."""
+def plain_id(id: Any) -> Any:
+    """Return the id of a series as JSON has it."""
     return id.item() if isinstance(id, np.generic) else str(id) if not isinstance(id, int | float | str) else id
