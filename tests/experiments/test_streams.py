@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from carrousel import cells
-from carrousel.experiments.gers_2000.reber import streams, whole, wrong
+from carrousel.experiments.gers_2000.reber import WRONG, streams, whole
 from carrousel.experiments.layer import layer_of
 from carrousel.experiments.streams import Endless, Unbroken, steps_before_a_mistake
 from carrousel.systems import readout
@@ -57,7 +57,7 @@ def test_reber_streams_break_off_nowhere() -> None:
 
 def test_to_say_one_half_twice_is_wrong() -> None:
     target = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-    assert wrong(torch.tensor([[0.5, 0.5], [0.6, 0.6]]), target).tolist() == [True, False]
+    assert WRONG(torch.tensor([[0.5, 0.5], [0.6, 0.6]]), target).tolist() == [True, False]
 
 
 def far(y: Tensor, target: Tensor) -> Tensor:

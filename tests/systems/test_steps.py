@@ -6,8 +6,10 @@ import torch
 from carrousel import cells
 from carrousel.backends.llvm.target import host
 from carrousel.errors import DtypeError, InputShapeError, InputTypeError, UnknownNameError
+from carrousel.systems.continual import Continual
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import Network
-from carrousel.systems.real_time import Continual, RealTime
+from carrousel.systems.real_time import RealTime
 from carrousel.tasks.sequences import Sequences
 
 TIME, INPUTS, OUTPUTS = 23, 3, 4
@@ -145,7 +147,7 @@ def test_sequences_that_do_not_fit(sequences: Sequences, error: type[Exception],
 
 
 def test_streams_without_beginnings() -> None:
-    nets = Continual(network(), range(3), 0.5, lambda y, target: target < 0)
+    nets = Continual(network(), range(3), 0.5, Judgement("largest", 0.5))
     with pytest.raises(InputTypeError) as caught:
         nets.learn(Sequences(X, LONG, TARGET))
     assert str(caught.value) == "Continual - resets is None, expected (time, net, 1) - say where sequences begin"

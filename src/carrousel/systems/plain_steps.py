@@ -5,6 +5,7 @@ from torch import Tensor
 
 from carrousel.systems import readout
 from carrousel.systems.influence import Influence
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import Network
 
 __all__ = ["PlainSteps"]
@@ -13,10 +14,10 @@ __all__ = ["PlainSteps"]
 class PlainSteps:
     """Many nets of one shape on their way over time; arguments and methods are those of `carrousel.systems.steps`."""
 
-    def __init__(self, network: Network, w: Tensor) -> None:
-        self.network, self.w = network, w
+    def __init__(self, network: Network, w: Tensor, judgement: Judgement | None = None, decay: float = 1.0) -> None:
+        self.network, self.w, self.judgement, self.decay = network, w, judgement, decay
         self.influence = Influence(network, len(w), w.dtype)
-        self.learns, self.rate = torch.ones_like(w), w.new_ones(len(w), 1)
+        self.learns, self.rate, self.goes_on = torch.ones_like(w), w.new_ones(len(w), 1), w.new_zeros(len(w))
 
     def begin(self) -> None:
         """Put every state at its beginning."""
@@ -32,8 +33,8 @@ class PlainSteps:
         """Note which nets begin anew before some of the steps."""
         self.anew[t] = nets
 
-    def run(self, first: int, last: int) -> None:
-        """Take the steps from `first` to before `last` of those laid out."""
+    def run(self, first: int, last: int) -> int:
+        """Take the steps from `first` to before `last` of those laid out, or to the first end of a stream."""
         network, w = self.network, self.w
         for t in range(first, last):
             self.influence.reset(self.anew[t].nonzero().squeeze(1))
@@ -46,3 +47,12 @@ class PlainSteps:
             passed = readout.back(network, w, change, delta, h, x)
             change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
             w.add_(change.mul_(self.learns).mul_(self.rate))
+            if self.judgement is not None and self._end_streams(self.judgement(self.y[t], self.target[t])):
+                return t + 1
+        return last
+
+    def _end_streams(self, is_wrong: Tensor) -> bool:
+        is_over = is_wrong & (self.goes_on > 0)
+        self.rate.mul_(self.decay).masked_fill_(is_over.unsqueeze(1), 0)
+        self.goes_on.masked_fill_(is_over, 0)
+        return bool(is_over.any())

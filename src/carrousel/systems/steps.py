@@ -13,6 +13,7 @@ from torch.nn.functional import one_hot, pad
 
 from carrousel.backends.llvm.real_time import ARGUMENTS, COLUMNS, real_time_kernel
 from carrousel.backends.llvm.target import host
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import BIAS, OUTPUT, SHORTCUT, Network
 from carrousel.systems.places import NOTHING, ONE, Places
 
@@ -25,15 +26,21 @@ class Steps:
     Args:
         network: what they look like.
         w: their first weights, (net, weight).
+        judgement: of a step that ends the stream of a net; None where streams do not end.
+        decay: what the rate of a net is multiplied with at every step of its stream.
 
     Attributes:
-        w: the weights, (net, weight): a view of what the kernel reads and writes.
+        w: the weights, (net, weight): a view of what the kernel reads and writes, as the others are.
+        rate: of every net, (net, 1); 0 from the end of its stream on.
+        goes_on: which nets are in the middle of a stream, (net,).
     """
 
-    def __init__(self, network: Network, w: Tensor) -> None:
+    def __init__(self, network: Network, w: Tensor, judgement: Judgement | None = None, decay: float = 1.0) -> None:
         self.network, self.nets, self.dtype = network, len(w), w.dtype
         dtype = str(w.dtype).removeprefix("torch.")
-        self._kernel = real_time_kernel(network.cell.definition, host().name, dtype, network.linear)
+        self._judgement = judgement
+        of = judgement and judgement.of
+        self._kernel = real_time_kernel(network.cell.definition, host().name, dtype, network.linear, of)
         self._stride = -(-self.nets // self._kernel.lanes) * self._kernel.lanes
         self._states_at = network.inputs + 1
         places = Places(network)
@@ -65,14 +72,18 @@ class Steps:
             "jacobian": states * fed,
             "deltas": network.outputs,
             "gradient": network.weights + 1,
+            "goes_on": 1,
         }
         self._memory = {name: self._rows(number) for name, number in rows.items()}
         self._memory |= {name: table.to(torch.int64).contiguous() for name, table in tables.items()}
         self._memory["initial"] = torch.tensor(list(network.cell.initial.values()), dtype=w.dtype)
+        self._memory["within"] = w.new_tensor([judgement.within if judgement else 0.0])
+        self._memory |= {"decay": w.new_tensor([decay]), "end": torch.zeros(1, dtype=torch.int64)}
         self._memory["now"][network.inputs] = 1
         self.w = self._memory["w"][:-1, : self.nets].T
         self.w.copy_(w)
         self.learns, self.rate = (self._memory[name][:, : self.nets].T for name in ("learns", "rate"))
+        self.goes_on: Tensor = self._memory["goes_on"][0, : self.nets]
         self.learns.fill_(1)
         self.begin()
 
@@ -109,9 +120,8 @@ class Steps:
             "is_anew": torch.zeros(time, dtype=torch.uint8),
             "y": self._rows(time, self.network.outputs),
         }
-        self._words = array("q", [time, *(self._word(name) for name in ARGUMENTS[1:])])
-        memories = [(k, self._memory[name]) for k, name in enumerate(ARGUMENTS) if name in _PER_STEP]
-        self._per_step = [(k, memory.stride(0) * memory.element_size()) for k, memory in memories]
+        self._time = time
+        self._words = array("q", [0, time, *(self._word(name) for name in ARGUMENTS[2:])])
         y: Tensor = self._memory["y"][..., : self.nets].mT
         return y
 
@@ -134,31 +144,35 @@ class Steps:
         self._memory["anew"][t, ..., : self.nets] = nets.to(self.dtype)
         self._memory["is_anew"][t] = nets.any(-1).to(torch.uint8)
 
-    def run(self, first: int, last: int) -> None:
-        """Take the steps from `first` to before `last` of those laid out."""
-        for group in range(self._stride // self._kernel.lanes):
+    def run(self, first: int, last: int) -> int:
+        """Take the steps from `first` to before `last` of those laid out, or to the first end of a stream.
+
+        Returns:
+            The step behind the last one that was taken.
+        """
+        groups = self._stride // self._kernel.lanes
+        if groups > 1 and self._judgement is not None:
+            last = first + 1  # none of them may run ahead of the others
+        for group in range(groups):
             words = self._words[:]
-            words[_TIME] = last - first
-            for k, size in self._per_step:
-                words[k] += first * size
+            words[_FIRST], words[_LAST] = first, last
             for k in _PER_NET if group else ():
                 words[k] += group * self._kernel.lanes * self.w.element_size()
             self._kernel.call(words.buffer_info()[0])
-        if (last - first) % 2:
-            words, memory = self._words, self._memory
-            words[_NEW], words[_OLD] = words[_OLD], words[_NEW]
+        end = int(self._memory["end"][0])
+        if end == self._time and end % 2:  # the two take turns, and the next step is again number 0
+            memory = self._memory
             memory["influence"], memory["old_influence"] = memory["old_influence"], memory["influence"]
+        return end
 
 
-_TIME, _NEW, _OLD = (ARGUMENTS.index(name) for name in ("time", "influence", "old_influence"))
-#: Arguments that have something for every step, and the numbers of those that have something for every net.
-_PER_STEP = ("x", "target", "asked", "is_asked", "anew", "is_anew", "y")
-_PER_NET = [
-    k
-    for k, name in enumerate(ARGUMENTS)
-    if name in ("x", "target", "asked", "anew", "y", "rate", "w", "learns", "now", "influence", "old_influence")
-    or name in ("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient")
-]
+_FIRST, _LAST = (ARGUMENTS.index(name) for name in ("first", "last"))
+_BESIDE = {
+    *("x", "target", "asked", "anew", "y", "rate", "goes_on", "w", "learns", "now", "influence", "old_influence"),
+    *("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
+}
+#: The numbers of the arguments that have something for every net.
+_PER_NET = [k for k, name in enumerate(ARGUMENTS) if name in _BESIDE]
 
 
 # ---------------------------------------------------------------------- tables

@@ -10,6 +10,9 @@ old ones and D those by the weights themselves. Which weight stands where is in 
 cell, whatever its wiring. Everything is an array of rows, `stride` numbers each, one for every net; a kernel runs over
 as many nets as a register holds.
 
+On a stream that goes on until a mistake the kernel judges every step itself, and ends behind the first one at which a
+net errs.
+
 Source:
     Williams & Zipser (1989), Neural Computation 1(2), 270-280.
 """
@@ -22,9 +25,10 @@ from llvmlite import ir
 
 from carrousel.backends.llvm.elementary import Elementary
 from carrousel.backends.llvm.epilogue import evaluate
+from carrousel.backends.llvm.judgement import are_wrong
 from carrousel.backends.llvm.kernel import SCALARS, entries
 from carrousel.backends.llvm.target import ISAS, machine
-from carrousel.backends.llvm.words import BYTE, PTR, Code, Int, Value
+from carrousel.backends.llvm.words import BIT, BYTE, I64, PTR, Code, Int, Value
 from carrousel.backends.store import issue
 from carrousel.calculus.jacobian import Jacobian, jacobian
 from carrousel.calculus.notation import Definition
@@ -39,15 +43,16 @@ _ENTRY = "learn"
 COLUMNS = 8
 
 #: The words of the block of arguments. Sizes; what comes in at every step and goes out; what the nets are; what a step
-#: leaves to the next; what it needs for itself; the tables.
+#: leaves to the next; what it needs for itself; the tables; how streams end.
 ARGUMENTS = (
-    *("time", "inputs", "hidden", "outputs", "weights", "columns", "fed", "sources", "states_at", "stride"),
+    *("first", "last", "inputs", "hidden", "outputs", "weights", "columns", "fed", "sources", "states_at", "stride"),
     *("x", "target", "asked", "is_asked", "anew", "is_anew", "y", "rate"),
     *("w", "learns", "initial"),
     *("now", "influence", "old_influence"),
     *("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
     *("starts", "places", "operands", "own_columns", "fed_rows", "fed_places"),
     *("factor_places", "factor_columns", "gradient_places", "output_places", "output_sources"),
+    *("goes_on", "within", "decay", "end"),
 )
 
 
@@ -60,17 +65,18 @@ class RealTimeKernel:
         call: runs it; takes the address of the block of arguments.
     """
 
-    def __init__(self, definition: Definition, isa: str, dtype: str, linear: bool) -> None:
+    def __init__(self, definition: Definition, isa: str, dtype: str, linear: bool, judgement: str | None) -> None:
         vector = ir.VectorType(SCALARS[dtype], ISAS[isa].bits // (64 if dtype == "float64" else 32))
         derived = jacobian(tangent(trace(definition)))
 
         def text() -> str:
             module = ir.Module(definition.name)
             module.triple = machine(ISAS[isa]).triple
-            _RealTime(module, vector, definition, derived, linear).write()
+            code = Code(module, _ENTRY, {"arguments": PTR}, vector, exported=True)
+            _RealTime(code, definition, derived, linear, judgement).write()
             return issue(str(module))
 
-        key = f"real time {dtype} {linear} {definition.identity}"
+        key = f"real time {dtype} {linear} {judgement} {definition.identity}"
         (entry,) = entries(key, text, ISAS[isa], [_ENTRY])
         self.lanes = vector.count
         self.derivatives = len(_stored(derived))
@@ -78,7 +84,9 @@ class RealTimeKernel:
 
 
 @functools.lru_cache(maxsize=128)
-def real_time_kernel(definition: Definition, isa: str, dtype: str, linear: bool) -> RealTimeKernel:
+def real_time_kernel(
+    definition: Definition, isa: str, dtype: str, linear: bool, judgement: str | None = None
+) -> RealTimeKernel:
     """Return the kernel for nets of a cell; compiled once.
 
     Args:
@@ -86,8 +94,9 @@ def real_time_kernel(definition: Definition, isa: str, dtype: str, linear: bool)
         isa: the instruction set's name.
         dtype: "float32" or "float64".
         linear: whether the output units are; else they are logistic.
+        judgement: of `carrousel.backends.llvm.judgement.JUDGEMENTS`.
     """
-    return RealTimeKernel(definition, isa, dtype, linear)
+    return RealTimeKernel(definition, isa, dtype, linear, judgement)
 
 
 def _stored(derived: Jacobian) -> dict[tuple[str, str], int]:
@@ -100,10 +109,10 @@ class _RealTime:
     """Writes the kernel."""
 
     def __init__(
-        self, module: ir.Module, vector: ir.VectorType, definition: Definition, derived: Jacobian, linear: bool
+        self, code: Code, definition: Definition, derived: Jacobian, linear: bool, judgement: str | None
     ) -> None:
-        self.code = code = Code(module, _ENTRY, {"arguments": PTR}, vector, exported=True)
-        self.elementary, self.jacobian, self.linear = Elementary(module, vector), derived, linear
+        self.code, self.elementary = code, Elementary(code.module, code.vector)
+        self.jacobian, self.linear, self.judgement = derived, linear, judgement
         self.states, self.stored = definition.states, _stored(derived)
         count, given = len(self.states), derived.given
         gates = len({gate for group in definition.groups for gate in group.gates})
@@ -117,20 +126,30 @@ class _RealTime:
     def write(self) -> None:
         """Write the walk over time."""
         code = self.code
-        with code.loop(0, self.size["time"], name="t") as t:
-            self.new, self.old = self._influences(t)
-            self._begin_anew(t)
-            self._take_inputs(t)
-            self._sum_net_inputs()
-            self._evaluate()
-            self._multiply_derivatives()
-            self._carry_influences()
-            self._add_own_influences()
-            self._keep_states()
-            self._say(t)
-            with code.when(self._flag("is_asked", t)):
-                self._learn(t)
+        self.end = code.variable(I64, self.size["last"])
+        with (
+            code.loop(self.size["first"], self.size["last"], name="t") as t,
+            code.when(code.compare(t, "<", code.builder.load(self.end, typ=I64))),
+        ):
+            self._step(t)
+        code.put_word(code.builder.load(self.end, typ=I64), self.array["end"], 0)
         code.done()
+
+    def _step(self, t: Value) -> None:
+        self.new, self.old = self._influences(t)
+        self._begin_anew(t)
+        self._take_inputs(t)
+        self._sum_net_inputs()
+        self._evaluate()
+        self._multiply_derivatives()
+        self._carry_influences()
+        self._add_own_influences()
+        self._keep_states()
+        self._say(t)
+        with self.code.when(self._flag("is_asked", t)):
+            self._learn(t)
+        if self.judgement is not None:
+            self._judge(t)
 
     # ------------------------------------------------------------------ words
 
@@ -172,7 +191,7 @@ class _RealTime:
 
     def _influences(self, t: Value) -> tuple[Value, Value]:
         """The addresses of P after and before a step, which take turns."""
-        is_odd = self.code.builder.trunc(t, ir.IntType(1))
+        is_odd = self.code.builder.trunc(t, BIT)
         one, other = self.array["influence"], self.array["old_influence"]
         return self.code.choose(is_odd, one, other), self.code.choose(is_odd, other, one)
 
@@ -286,9 +305,9 @@ class _RealTime:
                 for gate, name in enumerate(self.gates):
                     derivative = self._derivative(state, name, unit)
                     if derivative is not None:
-                        ends = self._in_all(gate, unit)
+                        at = self._in_all(gate, unit)
                         with code.loop(
-                            self._entry("starts", ends), self._entry("starts", code.add(ends, 1)), name="k"
+                            self._entry("starts", at), self._entry("starts", code.add(at, 1)), name="k"
                         ) as k:
                             operand = self._load("now", self._entry("operands", k))
                             self._add(row, self._entry("own_columns", k), derivative, operand)
@@ -317,10 +336,8 @@ class _RealTime:
         with code.loop(0, self.size["outputs"], name="output") as output:
 
             def factors(k: Value) -> tuple[Value, Value]:
-                return (
-                    self._load("w", self._output_place(output, k)),
-                    self._load("now", self._entry("output_sources", k)),
-                )
+                value = self._load("now", self._entry("output_sources", k))
+                return self._load("w", self._output_place(output, k)), value
 
             y = self._total(code.zero, self.size["sources"], factors)
             if not self.linear:
@@ -354,10 +371,27 @@ class _RealTime:
             code.loop(0, outputs, name="output") as output,
             code.loop(0, self.size["sources"], name="source") as source,
         ):
-            value = self._load("now", self._entry("output_sources", source))
-            self._store(
-                builder.fmul(self._load("deltas", output), value), "gradient", self._output_place(output, source)
-            )
+            value = builder.fmul(self._load("deltas", output), self._load("now", self._entry("output_sources", source)))
+            self._store(value, "gradient", self._output_place(output, source))
         with code.loop(0, self.size["weights"], name="weight") as weight:
             change = builder.fmul(builder.fmul(rate, self._load("learns", weight)), self._load("gradient", weight))
             self._store(builder.fadd(self._load("w", weight), change), "w", weight)
+
+    def _judge(self, t: Value) -> None:
+        """End the streams that have come to a mistake, and the walk with them."""
+        code, builder, outputs = self.code, self.code.builder, self.size["outputs"]
+
+        def error(output: Value) -> Value:
+            place = code.mul(t, outputs), output
+            return builder.fsub(self._load("target", *place), self._load("y", *place))
+
+        within, decay = (code.splat(code.load_scalar(self.array[name])) for name in ("within", "decay"))
+        is_over = are_wrong(code, self.judgement or "", outputs, error, within)
+        goes_on, rate = self._load("goes_on", 0), self._load("rate", 0)
+        for value in (self._load("asked", t), goes_on):
+            is_over = builder.and_(is_over, builder.fcmp_ordered("!=", value, code.zero))
+        self._store(builder.select(is_over, code.zero, goes_on), "goes_on", 0)
+        self._store(builder.select(is_over, code.zero, builder.fmul(rate, decay)), "rate", 0)
+        anyone = builder.bitcast(is_over, ir.IntType(code.lanes))
+        with code.when(builder.icmp_unsigned("!=", anyone, ir.Constant(anyone.type, 0))):
+            builder.store(code.add(t, 1), self.end)

@@ -4,17 +4,16 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from carrousel.experiments.gers_2000.setting import SOURCE, STANDARD, continual, decaying, forgetting, network
 from carrousel.experiments.hochreiter_1997.setting import sizes
 from carrousel.experiments.streams import Endless, Unbroken
 from carrousel.experiments.trials import Published, Row
-from carrousel.systems import readout
+from carrousel.systems.judgement import Judgement
 from carrousel.tasks import reber
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["ROWS", "WITHIN"]
+__all__ = ["ROWS", "WRONG"]
 
 #: method -> share of trials with perfect streams, training streams until then; share of those that hold out for more
 #: than 1000 symbols on average but not to the end, how long; the rest's length
@@ -46,16 +45,11 @@ LIMITS = {
     "forget gates, rate decays": 15_000,
 }
 
-#: The summed squared error of all outputs from which on a prediction is wrong.
-WITHIN = 0.49
+#: To say one half twice where the string decides is wrong by a hair.
+WRONG = Judgement("sum of squares", within=0.49)
 
 #: Symbols of the test streams, from a first look to the ten that decide.
 LENGTHS = (100, 10_000, 100_000)
-
-
-def wrong(outputs: Tensor, target: Tensor) -> Tensor:
-    """Tell which predictions are wrong; to say one half twice where the string decides is wrong by a hair."""
-    return readout.misses((target - outputs).square().sum(-1), WITHIN)
 
 
 def legal(drawn: Sequences) -> Sequences:
@@ -91,11 +85,11 @@ def _row(method: str) -> Row:
             {},
             f"{SOURCE}, Table 2",
         ),
-        start=continual(network(memory_cell, reber.INPUTS, reber.OUTPUTS), RATE, wrong, **decisions),
+        start=continual(network(memory_cell, reber.INPUTS, reber.OUTPUTS), RATE, WRONG, **decisions),
         data=partial(Endless, whole, streams),
         criterion=partial(
             Unbroken,
-            wrong=wrong,
+            wrong=WRONG,
             lengths=LENGTHS,
             milestones=("over 1000", "perfect"),
             fair=1000,
@@ -105,8 +99,8 @@ def _row(method: str) -> Row:
         trials=sizes(3, 16, TRIALS),
         block=2_000,
         note="sequences are training streams; all symbols that may come next are the target, wrong is a summed squared "
-        f"error of {WITHIN} or more; tested after every 2000 symbols in which a stream ended, not after every stream. "
-        f"Published besides: {reached}{f' ({length:,})' if length else ''}, the rest for {rest}",
+        f"error of {WRONG.within} or more; tested after every 2000 symbols in which a stream ended, not after every "
+        f"stream. Published besides: {reached}{f' ({length:,})' if length else ''}, the rest for {rest}",
     )
 
 

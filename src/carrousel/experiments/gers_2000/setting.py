@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from torch import Tensor
-
 from carrousel.cell import Cell, cell
 from carrousel.cells import lstm_1997
 from carrousel.functions import sigmoid
+from carrousel.systems.continual import Continual
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import Network
-from carrousel.systems.real_time import Continual
 from carrousel.systems.system import Nets
 from carrousel.transforms import variant
 
@@ -72,7 +71,7 @@ def network(memory_cell: Cell, inputs: int, outputs: int, forget: Sequence[float
 def continual(
     net: Network,
     rate: float,
-    wrong: Callable[[Tensor, Tensor], Tensor],
+    wrong: Judgement,
     *,
     decay: float = 1.0,
     longest: int = 100_000,

@@ -4,19 +4,18 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from carrousel.experiments.criteria import Recent
 from carrousel.experiments.gers_2000.setting import BLOCKS, SOURCE, STANDARD, continual, forgetting, network
 from carrousel.experiments.hochreiter_1997.setting import sizes
 from carrousel.experiments.streams import Endless, Unbroken
 from carrousel.experiments.trials import Drawn, Published, Row
-from carrousel.systems import readout
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.through_time import ThroughTime
 from carrousel.tasks import temporal_order
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["CONTINUAL", "ONE_BY_ONE", "wrong"]
+__all__ = ["CONTINUAL", "ONE_BY_ONE", "WRONG"]
 
 #: method -> share of trials with perfect streams, training streams until then, the rest's sequences. From memory.
 PUBLISHED: dict[str, tuple[float, int | None, float]] = {
@@ -33,10 +32,7 @@ SEQUENCES, STEPS = 100, 105
 
 OUTPUTS = len(temporal_order.CLASSES[3])
 
-
-def wrong(outputs: Tensor, target: Tensor) -> Tensor:
-    """Tell which classes are wrong; steps at which none is asked for are right."""
-    return readout.misses(readout.deviations(outputs, target).abs().amax(-1), temporal_order.CORRECT_WITHIN)
+WRONG = Judgement("largest", within=temporal_order.CORRECT_WITHIN)
 
 
 def whole(*, generator: torch.Generator) -> Sequences:
@@ -61,9 +57,9 @@ def _row(method: str) -> Row:
             {},
             f"{SOURCE}, Table 3, whose numbers we have from memory",
         ),
-        start=continual(net, RATE, wrong, decay=decay, longest=SEQUENCES * STEPS),
+        start=continual(net, RATE, WRONG, decay=decay, longest=SEQUENCES * STEPS),
         data=partial(Endless, whole, temporal_order.continual),
-        criterion=partial(Unbroken, wrong=wrong, lengths=(3, SEQUENCES)),
+        criterion=partial(Unbroken, wrong=WRONG, lengths=(3, SEQUENCES)),
         limit=sizes(2, 0, 100_000),
         trials=sizes(3, 0, TRIALS),
         block=1_000,

@@ -17,7 +17,7 @@ from carrousel.experiments.gers_2000.setting import forgetting
 from carrousel.experiments.hochreiter_1997.setting import sizes
 from carrousel.experiments.streams import Unbroken
 from carrousel.experiments.trials import Drawn, Published, Row, Table
-from carrousel.systems import readout
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import Network
 from carrousel.systems.system import Nets
 from carrousel.systems.until_mistake import UntilMistake
@@ -148,11 +148,6 @@ TASKS = (
 )
 
 
-def wrong(within: float, outputs: Tensor, target: Tensor) -> Tensor:
-    """Tell which outputs are wrong."""
-    return readout.misses((target - outputs).abs().amax(-1), within)
-
-
 def deviation(outputs: Tensor, sequences: Sequences) -> Mapping[str, np.ndarray]:
     """Return the root mean squared error over all steps of the test stream."""
     return {"root mean squared error": (outputs - sequences.target).square().mean((0, 2, 3)).sqrt().numpy()}
@@ -161,7 +156,7 @@ def deviation(outputs: Tensor, sequences: Sequences) -> Mapping[str, np.ndarray]
 def start(task: Task, cell: str, seeds: Sequence[int]) -> Nets:
     """Start nets of one input, one memory cell and one output."""
     network = Network(CELLS[cell].truncated(), 1, 1, 1, linear=task.linear, start=FIRST_BIASES)
-    return UntilMistake(network, seeds, RATE, partial(wrong, task.within), task.momentum)
+    return UntilMistake(network, seeds, RATE, Judgement("largest", task.within), task.momentum)
 
 
 def _row(task: Task, cell: str) -> Row:
@@ -181,7 +176,7 @@ def _row(task: Task, cell: str) -> Row:
             lambda count, *, generator: draw(count, task.events, generator=generator),
             draw_test=lambda events, *, generator: draw(1, events, generator=generator),
         ),
-        criterion=partial(Unbroken, wrong=partial(wrong, task.within), lengths=(task.events, long)),
+        criterion=partial(Unbroken, wrong=Judgement("largest", task.within), lengths=(task.events, long)),
         limit=sizes(300, 100_000, 10_000_000),
         trials=sizes(3, TRIALS, TRIALS),
         measure=deviation,
