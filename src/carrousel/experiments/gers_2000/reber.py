@@ -97,9 +97,9 @@ def _row(method: str) -> Row:
         ),
         limit=sizes(150, LIMITS[method], 30_000),
         trials=sizes(3, 16, TRIALS),
-        block=2_000,
+        block=10_000,
         note="sequences are training streams; all symbols that may come next are the target, wrong is a summed squared "
-        f"error of {WRONG.within} or more; tested after every 2000 symbols in which a stream ended, not after every "
+        f"error of {WRONG.within} or more; tested after every 10,000 symbols in which a stream ended, not after every "
         f"stream. Published besides: {reached}{f' ({length:,})' if length else ''}, the rest for {rest}",
     )
 
