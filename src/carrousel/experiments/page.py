@@ -37,8 +37,8 @@ def table_of(table: Table, record: Record) -> "RichTable":
     Example:
         >>> import tempfile
         >>> from carrousel.experiments.tables import tables
-        >>> table_of(tables()["8"], Record(Path(tempfile.mkdtemp()))).row_count
-        16
+        >>> print(table_of(tables()["8"], Record(Path(tempfile.mkdtemp()))).title)
+        Table 8: multiplication
     """
     from rich.table import Table as RichTable
     from rich.text import Text
