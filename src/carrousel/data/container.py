@@ -13,7 +13,7 @@ from carrousel.data.numbers import to_array
 from carrousel.data.roles import ALL, TIME_NAMES, Roles, repeated
 from carrousel.errors import DataError, MissingExtraError, OptionError
 
-__all__ = ["Container", "csv_of", "eager", "named", "open_container", "with_levels", "with_target"]
+__all__ = ["Container", "csv_of", "eager", "index_names", "named", "open_container", "with_levels", "with_target"]
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def with_levels(frame: Any) -> Any:
     """
     native: Any = frame.to_native()
     index: Any = getattr(native, "index", None)
-    levels = list(getattr(index, "names", ()))
+    levels = index_names(frame)
     if len(levels) < 2 and (index is None or _counts_rows(index)):
         return frame
     if len(levels) > 1 and not all(isinstance(name, str) for name in levels):
@@ -259,6 +259,11 @@ def with_levels(frame: Any) -> Any:
     if both := [name for name in levels if name in native.columns]:
         raise DataError(f"data - '{both[0]}' is a column and a level of its index - leave one out")
     return eager(native.reset_index(), "data")
+
+
+def index_names(frame: Any) -> list[Any]:
+    """Return what the levels of a pandas frame's index are called; None is one without a name."""
+    return list(getattr(getattr(frame.to_native(), "index", None), "names", ()))
 
 
 def _counts_rows(index: Any) -> bool:

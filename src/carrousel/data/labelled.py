@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carrousel.data.clock import parse_times
-from carrousel.data.container import eager, named, with_levels
+from carrousel.data.container import eager, index_names, named, with_levels
 from carrousel.data.numbers import to_numbers
 from carrousel.data.ragged import Ragged, ragged
 from carrousel.data.roles import repeated, row_numbers
@@ -128,7 +128,10 @@ def read(
 
 def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
     frame = named(eager(native, "table"), "table")
-    index, known = _index_names(frame), {asked.id, asked.time, asked.label, *_LABELS, *_IDS, *_TIMES}
+    index, known = (
+        [str(name) for name in index_names(frame)],
+        {asked.id, asked.time, asked.label, *_LABELS, *_IDS, *_TIMES},
+    )
     if len(index) > 1 or known & {*index, *(name.lower() for name in index)}:
         frame = with_levels(frame)
     if not len(frame):
@@ -138,11 +141,6 @@ def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
     columns = _find(frame, asked, labelled)
     found = _long(frame, columns) if columns.id else _wide(frame, columns)
     return replace(found, native=frame.to_native())
-
-
-def _index_names(frame: Any) -> list[str]:
-    """What the levels of pandas' index are called."""
-    return [str(name) for name in getattr(getattr(frame.to_native(), "index", None), "names", ())]
 
 
 # ---------------------------------------------------------------------- which column is what

@@ -5,9 +5,11 @@ import math
 import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
-from carrousel.errors import MissingExtraError
+from carrousel.errors import MissingExtraError, OptionError
 from carrousel.report.page import Picture
+from carrousel.writing import write_whole
 
 try:
     from matplotlib import rc_context
@@ -21,7 +23,7 @@ except ImportError as error:
         'report - matplotlib is not installed, the figures need it - pip install "carrousel[plot]"'
     ) from error
 
-__all__ = ["COLOURS", "GREY", "GRID", "INK", "canvas", "legend", "log_axis", "picture", "thousands"]
+__all__ = ["COLOURS", "GREY", "GRID", "INK", "canvas", "legend", "log_axis", "picture", "thousands", "write_figure"]
 
 #: Colours that the page replaces by its own.
 INK, GREY, GRID = "#1b1b1f", "#5f6368", "#e4e4e7"
@@ -140,3 +142,22 @@ def picture(figure: Figure, title: str, caption: str) -> Picture:
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
     return Picture(title, caption, svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a picture of the kind that the path's end says.
+
+    Args:
+        figure: what was drawn.
+        path: of the file; one that is there is replaced.
+
+    Raises:
+        OptionError: there is no such kind.
+        OutputError: it can not be written.
+    """
+    kind, kinds = path.suffix[1:].lower(), figure.canvas.get_supported_filetypes()
+    if kind not in kinds:
+        raise OptionError(f"plot - {path} ends in no kind of picture - choose .png, .svg or .pdf")
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, dpi=200)
+    write_whole({path: file.getvalue()})

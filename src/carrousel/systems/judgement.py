@@ -33,8 +33,8 @@ class Judgement:
     within: float
 
     def __post_init__(self) -> None:
-        if self.of not in JUDGEMENTS[1:]:
-            expected = " or ".join(repr(name) for name in JUDGEMENTS[1:])
+        if self.of not in JUDGEMENTS:
+            expected = " or ".join(repr(name) for name in JUDGEMENTS)
             raise OptionError(f"Judgement - of is {self.of!r}, expected {expected} - name one of them")
 
     def __call__(self, y: Tensor, target: Tensor) -> Tensor:

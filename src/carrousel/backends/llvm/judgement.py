@@ -8,8 +8,8 @@ from carrousel.backends.llvm.words import BIT, Code, Value
 
 __all__ = ["JUDGEMENTS", "are_wrong"]
 
-#: What of the errors stays below the bound; None where nobody asks.
-JUDGEMENTS = (None, "sum of squares", "largest")
+#: What of the errors stays below the bound.
+JUDGEMENTS = ("sum of squares", "largest")
 
 
 def are_wrong(code: Code, judgement: str, outputs: Value, error: Callable[[Value], Value], within: Value) -> Value:

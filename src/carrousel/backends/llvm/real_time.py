@@ -94,7 +94,7 @@ def real_time_kernel(
         isa: the instruction set's name.
         dtype: "float32" or "float64".
         linear: whether the output units are; else they are logistic.
-        judgement: of `carrousel.backends.llvm.judgement.JUDGEMENTS`.
+        judgement: of `carrousel.backends.llvm.judgement.JUDGEMENTS`; None where nobody judges.
     """
     return RealTimeKernel(definition, isa, dtype, linear, judgement)
 
@@ -149,7 +149,7 @@ class _RealTime:
         with self.code.when(self._flag("is_asked", t)):
             self._learn(t)
         if self.judgement is not None:
-            self._judge(t)
+            self._judge(self.judgement, t)
 
     # ------------------------------------------------------------------ words
 
@@ -377,7 +377,7 @@ class _RealTime:
             change = builder.fmul(builder.fmul(rate, self._load("learns", weight)), self._load("gradient", weight))
             self._store(builder.fadd(self._load("w", weight), change), "w", weight)
 
-    def _judge(self, t: Value) -> None:
+    def _judge(self, judgement: str, t: Value) -> None:
         """End the streams that have come to a mistake, and the walk with them."""
         code, builder, outputs = self.code, self.code.builder, self.size["outputs"]
 
@@ -386,7 +386,7 @@ class _RealTime:
             return builder.fsub(self._load("target", *place), self._load("y", *place))
 
         within, decay = (code.splat(code.load_scalar(self.array[name])) for name in ("within", "decay"))
-        is_over = are_wrong(code, self.judgement or "", outputs, error, within)
+        is_over = are_wrong(code, judgement, outputs, error, within)
         goes_on, rate = self._load("goes_on", 0), self._load("rate", 0)
         for value in (self._load("asked", t), goes_on):
             is_over = builder.and_(is_over, builder.fcmp_ordered("!=", value, code.zero))

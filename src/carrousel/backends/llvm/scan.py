@@ -166,10 +166,11 @@ def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> Non
     """The mean over the units of every row, in every unit's place."""
     layout, size = frame.layout, frame.layout.program.stages[number].size
     field, before = layout.place(operand, number)
+    units = frame.units(code, size)
+    count = code.splat(code.builder.sitofp(units, code.scalar))
     with code.loop(0, code.arguments["count"], name="row") as row:
         line = code.word_at(code.arguments["table"], code.mul(row, frame.line))
         source = code.at(frame.field_of(code, line, field), frame.extent(code, before))
-        units = frame.units(code, size)
         total = code.variable(code.vector, code.zero)
         with code.loop(0, frame.panels(code, size), name="panel") as panel:
             first = code.mul(panel, frame.lanes)
@@ -178,7 +179,6 @@ def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> Non
                 value = code.first_lanes(value, code.sub(units, first))
             code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
         result = code.builder.load(total, typ=code.vector)
-        count = code.splat(code.builder.sitofp(units, code.scalar))
         mean = code.builder.fdiv(result if frame.nets else code.sum_of_lanes(result), count, name=name)
         target_field, place = layout.place(name, number)
         target = code.at(frame.field_of(code, line, target_field), frame.extent(code, place))

@@ -161,7 +161,10 @@ class Code:
         """Return a vector whose lanes are all the same."""
         if not isinstance(value, ir.Value):
             return ir.Constant(self.vector, [value] * self.lanes)
-        empty = ir.Constant(self.vector, ir.Undefined)
+        return self._in_every_lane(value, self.vector)
+
+    def _in_every_lane(self, value: Value, vector: ir.VectorType) -> Value:
+        empty = ir.Constant(vector, ir.Undefined)
         first = self.builder.insert_element(empty, value, ir.Constant(I32, 0))
         return self.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(I32, self.lanes), None))
 
@@ -174,10 +177,7 @@ class Code:
         """Return a vector with zeros in all but so many lanes."""
         numbers = ir.VectorType(I32, self.lanes)
         every = ir.Constant(numbers, list(range(self.lanes)))
-        start = self.builder.insert_element(
-            ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, I32), ir.Constant(I32, 0)
-        )
-        counts = self.builder.shuffle_vector(start, start, ir.Constant(numbers, None))
+        counts = self._in_every_lane(self.builder.trunc(count, I32), numbers)
         return self.builder.select(self.builder.icmp_signed("<", every, counts), value, self.zero)
 
     def sum_of_lanes(self, value: Value) -> Value:

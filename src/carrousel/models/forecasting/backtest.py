@@ -120,7 +120,8 @@ class Measured:
             OptionError: there is no such kind of picture.
             OutputError: it can not be written.
         """
-        from carrousel.models.forecasting.page import held_out, write_figure
+        from carrousel.models.forecasting.page import held_out
+        from carrousel.report.figures import write_figure
         from carrousel.report.forecasting import windows_figure
 
         figure = windows_figure(held_out(self))

@@ -1,7 +1,5 @@
 """The report of a forecaster: what the page is made from."""
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,18 +8,14 @@ from numpy.typing import NDArray
 
 from carrousel.data.series import Panel
 from carrousel.data.windows import Windows, origins
-from carrousel.errors import OptionError
 from carrousel.models.forecasting.backtest import Measured
 from carrousel.models.forecasting.quantiles import check_levels, pinball
 from carrousel.models.forecasting.rows import ahead_of, forecast_rows, future_values
-from carrousel.writing import write_whole
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from carrousel.models.forecasting.forecaster import Forecaster
 
-__all__ = ["held_out", "html", "write_figure"]
+__all__ = ["held_out", "html"]
 
 #: Forecasts that are drawn, at most; steps that are drawn before them.
 _WINDOWS, _SERIES, _BEFORE = 4, 4, 96
@@ -145,25 +139,6 @@ def held_out(measured: Measured) -> list[Any]:
             )
         )
     return found
-
-
-def write_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as a picture of the kind that the path's end says.
-
-    Args:
-        figure: what was drawn.
-        path: of the file; one that is there is replaced.
-
-    Raises:
-        OptionError: there is no such kind.
-        OutputError: it can not be written.
-    """
-    kind, kinds = path.suffix[1:].lower(), figure.canvas.get_supported_filetypes()
-    if kind not in kinds:
-        raise OptionError(f"plot - {path} ends in no kind of picture - choose .png, .svg or .pdf")
-    file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=200)
-    write_whole({path: file.getvalue()})
 
 
 def _before(horizon: int) -> int:
