@@ -129,6 +129,10 @@ class _Equations:
             record = getattr(layout, field)
             if name in record:
                 self._put(value, field, record.before(name))
+        if name in layout.totals:
+            place = layout.totals.before(name)
+            total = self.code.load(self._address("totals", place))
+            self._put(self.code.builder.fadd(total, value), "totals", place)
 
     def _put(self, value: Value, field: str, before: tuple[int, int]) -> None:
         assert isinstance(value.type, ir.VectorType)

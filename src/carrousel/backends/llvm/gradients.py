@@ -6,22 +6,22 @@ one block after the other. Matrices that have their adjoints in common, as W and
 output, never over time: the sums do not depend on the number of threads.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
+from carrousel.backends.llvm.blocks import BLOCK, function_of, gradient_of, in_blocks, put, scratch, sums_of
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.layout import Layout
 from carrousel.backends.llvm.packing import transposed
-from carrousel.backends.llvm.scan import is_first, is_reset, length_of, previous_row, rows_in_all
 from carrousel.backends.llvm.tile import Operand, Tile, accumulate
+from carrousel.backends.llvm.vectors import write_vectors
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
 
-__all__ = ["BLOCK", "REGISTERS", "ROWS", "Job", "Part", "jobs_of", "stored_once", "write_gradients"]
+__all__ = ["REGISTERS", "ROWS", "Job", "Part", "jobs_of", "stored_once", "write_gradients"]
 
-#: Steps and rows of a block; the rows and registers of a tile.
-BLOCK, ROWS, REGISTERS = 128, 8, 3
+#: Of a tile.
+ROWS, REGISTERS = 8, 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def write_gradients(frame: Frame) -> Code:
     """Write the function `(arguments, thread, threads)` that adds to the parameters' gradients."""
     pack, tile = _write_pack(frame), _write_tile(frame)
     written = [_write_job(frame, k, job, pack, tile) for k, job in enumerate(jobs_of(frame.layout))]
-    written += _write_vectors(frame)
+    written += write_vectors(frame, stored_once(frame.layout))
     code = frame.function("gradients", "thread", "threads")
     a, groups = code.arguments, frame.word(code, "groups")
     alone = code.compare(groups, ">=", a["threads"])  # networks enough: each thread takes some of them
@@ -73,79 +73,12 @@ def write_gradients(frame: Frame) -> Code:
     return code
 
 
-def _function(frame: Frame, name: str) -> Code:
-    return frame.function(name, "net", "share", "shares", "thread", inlined=False)
-
-
-def _scratch(frame: Frame, code: Code, name: str, size: Value) -> Value:
-    """A thread's own part of some scratch memory."""
-    return code.at(frame.pointer(code, name), code.mul(code.arguments["thread"], size))
-
-
-def _sums(frame: Frame, code: Code) -> Value:
-    """Where the sums are added up: a network's own if one thread has all of it, else all threads' together."""
-    alone = code.compare(code.arguments["shares"], "==", 1)
-    part = code.mul(code.arguments["thread"], frame.word(code, "gradient_size"))
-    return code.at(frame.pointer(code, "gradient_sums"), code.choose(alone, part, 0))
-
-
-def _blocks(frame: Frame, code: Code, operands: tuple[str, ...], body: Callable[[Value, Value, Value], None]) -> None:
-    """Go through steps and rows block by block; the body is given its place, a table of addresses and their number."""
-    batch = frame.word(code, "batch")
-    steps = code.mul(frame.word(code, "time"), batch)
-    words = 1 + len(operands)
-    table = code.word_at(
-        frame.pointer(code, "gradient_rows"), code.mul(code.arguments["thread"], frame.word(code, "gradient_words"))
-    )
-    count = code.variable(I64)
-    with code.loop(0, steps, BLOCK, "block") as block:
-        code.builder.store(code.mul(0), count)
-        with code.loop(block, code.least(code.add(block, BLOCK), steps), name="step") as step:
-            t = code.div(step, batch)
-            b = code.sub(step, code.mul(t, batch))
-            row = code.add(code.mul(code.arguments["net"], batch), b)
-            length = length_of(frame, code, row)
-            with code.when(code.compare(t, "<", length)):
-                n = code.builder.load(count, typ=I64)
-                line = code.word_at(table, code.mul(n, words))
-                code.put_word(_stored(frame, code, "adjoints", t, row), line, 0)
-                for k, operand in enumerate(operands, 1):
-                    code.put_word(_operand(frame, code, operand, t, b, row, length), line, k)
-                code.builder.store(code.add(n, 1), count)
-        body(block, table, code.builder.load(count, typ=I64))
-
-
-def _stored(frame: Frame, code: Code, field: str, t: Value, row: Value) -> Value:
-    """The address of a row's record at one step."""
-    at = code.add(code.mul(t, rows_in_all(frame, code)), row)
-    size = frame.record_size(code, getattr(frame.layout, field))
-    return code.at(frame.pointer(code, field), code.mul(at, size))
-
-
-def _operand(frame: Frame, code: Code, name: str, t: Value, b: Value, row: Value, length: Value) -> Value:
-    """The address of what a matrix was multiplied with at one step and row."""
-    layout, net = frame.layout, code.arguments["net"]
-    if name == "x":
-        steps = [code.mul(i, frame.word(code, n)) for i, n in ((t, "x_time"), (net, "x_net"), (b, "x_row"))]
-        return code.at(frame.pointer(code, "x"), *steps)
-    state = name.removesuffix("_prev")
-    if name != state and state in layout.definition.states:
-        first, reset = is_first(frame, code, t, length), is_reset(frame, code, t, row, length)
-        return previous_row(frame, code, state, t, net, row, first, reset)
-    if name in layout.definition.states:
-        at = code.add(code.mul(t, rows_in_all(frame, code)), row)
-        width = frame.width(code, layout.size(name))
-        return code.at(frame.pointer(code, f"history.{name}"), code.mul(at, width))
-    field = next(f for f in ("adjoints", "kept", "steps") if name in getattr(layout, f))
-    return code.at(_stored(frame, code, field, t, row), frame.extent(code, getattr(layout, field).before(name)))
-
-
 # ---------------------------------------------------------------------- outer products
 
 
 def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> Code:
     """Write the gradients of one job for one network and a share of the sums, tile by tile, column by column."""
-    code = _function(frame, f"gradient_{number}")
+    code = function_of(frame, f"gradient_{number}")
     a, layout = code.arguments, frame.layout
     panels = frame.panels(code, layout.size(job.adjoints[0]))
     registers = code.mul(panels, len(job.adjoints))
@@ -155,11 +88,11 @@ def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> C
     all_columns, across = code.most(code.add(*padded), ROWS), code.mul(tiles, REGISTERS)
     first, last = frame.share(code, code.mul(tiles, all_columns), a["share"], a["shares"])
     first, last = (code.mul(code.div(n, ROWS), ROWS) for n in (first, last))  # whole tiles of columns
-    sums = _sums(frame, code)
+    sums = sums_of(frame, code)
     element = frame.lanes if frame.nets else 1
     size = code.mul(frame.word(code, "gradient_columns"), BLOCK * element)
-    operands = _scratch(frame, code, "gradient_operands", size)
-    adjoints = _scratch(frame, code, "gradient_panel", code.mul(REGISTERS * BLOCK * frame.lanes))
+    operands = scratch(frame, code, "gradient_operands", size)
+    adjoints = scratch(frame, code, "gradient_panel", code.mul(REGISTERS * BLOCK * frame.lanes))
 
     def body(block: Value, table: Value, count: Value) -> None:
         behind: Value = code.mul(0)
@@ -176,7 +109,7 @@ def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> C
             at = code.at(sums, code.mul(register, frame.lanes))
             code.call(tile, a["arguments"], operands, adjoints, at, count, start, stop, across, block)
 
-    _blocks(frame, code, tuple(part.operand for part in job.parts), body)
+    in_blocks(frame, code, tuple(part.operand for part in job.parts), body)
     frame.barrier(code, a["shares"])  # a register's columns may be the work of two threads
     share = frame.share(code, registers, a["share"], a["shares"])
     behind = code.mul(0)
@@ -270,7 +203,7 @@ def _unpack(
     group = frame.layout.definition.group(part.group)
     rows, columns = frame.units(code, group.rows), frame.units(code, str(group.columns))
     size = code.mul(rows, columns, len(group.gates))
-    base, lane_step, whole, behind = _gradient(frame, code, part.group, size, columns)
+    base, lane_step, whole, behind = gradient_of(frame, code, part.group, size, columns)
     is_only = part.group in stored_once(frame.layout)
     with code.loop(*share, name="register") as register:
         number = code.div(register, panels)
@@ -287,12 +220,12 @@ def _unpack(
             at = code.at(source, code.mul(column, column_step))
             square = [code.load(code.at(at, code.mul(k, column_step))) for k in range(frame.lanes)]
             for lane, value in enumerate(transposed(code, square)):
-                _put(code, value, code.at(target, code.mul(lane_step, lane), column), is_only)
+                put(code, value, code.at(target, code.mul(lane_step, lane), column), is_only)
         with code.loop(0, code.least(frame.lanes, left), name="lane") as lane:
             row = code.at(target, code.mul(lane, lane_step))
             with code.loop(squares, columns, name="column") as column:
                 value = code.load_scalar(code.at(source, code.mul(column, column_step), lane))
-                _put(code, value, code.at(row, column), is_only)
+                put(code, value, code.at(row, column), is_only)
 
 
 def stored_once(layout: Layout) -> frozenset[str]:
@@ -306,82 +239,3 @@ def stored_once(layout: Layout) -> frozenset[str]:
     vectors = (g for g in layout.definition.groups if not g.is_matrix)
     given = layout.program.vectors
     return frozenset(complete) | {g.name for g in vectors if all(given.get(f"{g.name}.{gate}") for gate in g.gates)}
-
-
-def _gradient(frame: Frame, code: Code, group: str, size: Value, row_step: Value) -> tuple[Value, Value, Value, Value]:
-    """A network's gradient of one group, the distance of lanes in it, how many networks there are and stand before."""
-    first = code.mul(code.arguments["net"], frame.lanes if frame.nets else 1)
-    base = code.at(frame.pointer(code, f"gradient.{group}"), code.mul(first, size))
-    return base, size if frame.nets else row_step, frame.word(code, "nets"), code.mul(first, 1)
-
-
-def _put(code: Code, value: Value, target: Value, is_only: bool) -> None:
-    """Store a value or a register of them; or add it to what is there."""
-    is_register = isinstance(value.type, ir.VectorType)
-    if not is_only:
-        there = code.load(target) if is_register else code.load_scalar(target)
-        value = code.builder.fadd(there, value)
-    (code.store if is_register else code.store_scalar)(value, target)
-
-
-# ---------------------------------------------------------------------- vectors
-
-
-def _write_vectors(frame: Frame) -> list[Code]:
-    """Write the gradients of vector parameters: the adjoints that are theirs, summed over steps and rows."""
-    wanted: dict[str, list[str]] = {}
-    for parameter, adjoint in frame.layout.program.vectors.items():
-        if adjoint:
-            wanted.setdefault(adjoint, []).append(parameter)
-    return [_write_vector(frame, k, adjoint, names) for k, (adjoint, names) in enumerate(wanted.items())]
-
-
-def _write_vector(frame: Frame, number: int, adjoint: str, parameters: list[str]) -> Code:
-    layout, size = frame.layout, frame.layout.size(adjoint)
-    code = _function(frame, f"gradient_vector_{number}")
-    a, sums = code.arguments, _sums(frame, code)
-    start, stop = frame.share(code, frame.panels(code, size), a["share"], a["shares"])
-    with code.loop(start, stop, name="panel") as panel:
-        code.store(code.zero, code.at(sums, code.mul(panel, frame.lanes)))
-    totals = [code.variable(code.vector) for _ in range(4)]  # short sums round less, and do not wait for each other
-
-    def body(block: Value, table: Value, count: Value) -> None:
-        whole = code.builder.and_(count, ir.Constant(I64, -len(totals)))
-        with code.loop(start, stop, name="panel") as panel:
-            offset = code.add(frame.extent(code, layout.adjoints.before(adjoint)), code.mul(panel, frame.lanes))
-
-            def add(step: Value, total: Value) -> None:
-                value = code.load(code.at(code.word(table, step, PTR), offset))
-                code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
-
-            for total in totals:
-                code.builder.store(code.zero, total)
-            with code.loop(0, whole, len(totals), "step") as step:
-                for k, total in enumerate(totals):
-                    add(code.add(step, k), total)
-            with code.loop(whole, count, name="step") as step:
-                add(step, totals[0])
-            a, b, c, d = (code.builder.load(total, typ=code.vector) for total in totals)
-            here = code.builder.fadd(code.builder.fadd(a, b), code.builder.fadd(c, d))
-            address = code.at(sums, code.mul(panel, frame.lanes))
-            code.store(code.builder.fadd(code.load(address), here), address)
-
-    _blocks(frame, code, (), body)
-    for name in parameters:
-        _unpack_vector(frame, code, name, sums, size, start, stop)
-    code.done()
-    return code
-
-
-def _unpack_vector(frame: Frame, code: Code, name: str, sums: Value, size: str, start: Value, stop: Value) -> None:
-    group = frame.layout.definition.group(name.split(".")[0])
-    units = frame.units(code, size)
-    base, lane_step, whole, behind = _gradient(frame, code, group.name, code.mul(units, len(group.gates)), code.mul(1))
-    base = code.at(base, code.mul(group.gates.index(name.split(".")[1]), units))
-    with code.loop(start, stop, name="panel") as panel:
-        unit = panel if frame.nets else code.mul(panel, frame.lanes)
-        left = code.sub(whole if frame.nets else units, behind if frame.nets else unit)
-        with code.loop(0, code.least(frame.lanes, left), name="lane") as lane:
-            target = code.at(base, unit, code.mul(lane, lane_step))
-            value = code.load_scalar(code.at(sums, code.mul(panel, frame.lanes), lane))
-            _put(code, value, target, group.name in stored_once(frame.layout))

@@ -21,6 +21,9 @@ UNITS = {INPUT: "inputs", HIDDEN: "hidden", OUTPUT: "outputs"}
 WIDTH = {INPUT: "input_width", HIDDEN: "hidden_width", OUTPUT: "output_width"}
 PANELS = {INPUT: "input_panels", HIDDEN: "hidden_panels", OUTPUT: "output_panels"}
 
+#: What a layout has of each row, or of each row and step.
+_RECORDS = ("kept", "steps", "columns", "seeds", "adjoints", "totals", "temporaries")
+
 _SIZES = (
     *("time", "nets", "groups", "batch", "reverse", "split", "block"),
     *(kind[size] for kind in (UNITS, WIDTH, PANELS) for size in (INPUT, HIDDEN, OUTPUT)),
@@ -156,11 +159,22 @@ class Layout:
             return Record()
         names = [d for outer in self.program.outers for d, _ in outer.terms]
         names += [d for _, d in self.program.input_terms]
-        names += [d for d in self.program.vectors.values() if d]
+        names += [d for d in self.program.vectors.values() if d and d not in self.totals]
         defined = {name for stage in self.program.stages for name in stage.defined}
         names += [v for outer in self.program.outers for _, v in outer.terms if v in defined and v not in self.kept]
         names += [f"d{name}" for name in self.definition.step_inputs if f"d{name}" in defined]
         return self.record(names)
+
+    @functools.cached_property
+    def totals(self) -> Record:
+        """Adjoints of vector parameters that nothing reads: each row adds them up over the steps."""
+        if not self.is_backward:
+            return Record()
+        read = {adjoint for outer in self.program.outers for term in outer.terms for adjoint in term}
+        read |= {adjoint for _, adjoint in self.program.input_terms} | self._needed_after(-1)
+        read |= {f"d{name}" for name in self.definition.step_inputs}
+        last = {operation.name for stage in self.program.stages for operation in stage.operations}
+        return self.record(d for d in self.program.vectors.values() if d in last - read)
 
     @functools.cached_property
     def temporaries(self) -> Record:
@@ -188,7 +202,7 @@ class Layout:
 
     def _has_a_place(self, name: str) -> bool:
         if self.is_backward:
-            return name in self.adjoints
+            return name in self.adjoints or name in self.totals
         return name in self.kept or name in self.definition.states
 
     # ------------------------------------------------------------------ the table of addresses
@@ -200,8 +214,7 @@ class Layout:
         fields = [f"prev.{s}" for s in states] + [f"new.{s}" for s in states]
         fields += [f"carry.{s}" for s in states] if self.is_backward else []
         fields += ["output"] if self.is_backward else []
-        records = ("kept", "steps", "columns", "seeds", "adjoints", "temporaries")
-        return (*fields, *(name for name in records if getattr(self, name)))
+        return (*fields, *(name for name in _RECORDS if getattr(self, name)))
 
     def place(self, name: str, stage: int) -> tuple[str, tuple[int, int]]:
         """Return the field that holds what a stage reads or stores under a name, and the widths before it."""
@@ -276,7 +289,9 @@ class Layout:
             names += [f"gradient.{g.name}" for g in self.definition.groups]
         else:
             names += [f"final.{s}" for s in states]
-        names += [f for f in ("kept", "steps", "columns", "seeds", "adjoints", "temporaries") if getattr(self, f)]
+        names += [
+            f for f in ("kept", "steps", "columns", "seeds", "adjoints", "totals", "temporaries") if getattr(self, f)
+        ]
         names += [f"packed.{s.name}" for s in self.packed] + ["vectors", "biases"]
         return (*names, *(g.name for g in self.definition.groups))
 

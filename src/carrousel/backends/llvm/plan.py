@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from carrousel.backends.llvm.gradients import BLOCK, REGISTERS, ROWS, jobs_of, stored_once
+from carrousel.backends.llvm.blocks import BLOCK
+from carrousel.backends.llvm.gradients import REGISTERS, ROWS, jobs_of, stored_once
 from carrousel.backends.llvm.kernel import Kernel, Variant, kernel, layout_of
 from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record
 from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
@@ -281,6 +282,8 @@ class Plan:
         sizes["table"] = self.threads * self._table
         if layout.temporaries:
             sizes["temporaries"] = rows * extents.record(layout.temporaries)
+        if layout.totals:
+            sizes["totals"] = rows * extents.record(layout.totals)
         if layout.columns:
             parts = 1 if self.split else self.threads
             sizes["columns"] = parts * self.block * self.batch * extents.record(layout.columns)

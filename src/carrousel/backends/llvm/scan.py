@@ -8,7 +8,7 @@ from carrousel.backends.llvm.packing import packed_size
 from carrousel.backends.llvm.tile import Rows, sweep_rows
 from carrousel.backends.llvm.words import BIT, BYTE, I64, PTR, Code, Value
 
-__all__ = ["write_collect", "write_cut", "write_final", "write_step"]
+__all__ = ["write_clear", "write_collect", "write_cut", "write_final", "write_step"]
 
 
 def length_of(frame: Frame, code: Code, row: Value) -> Value:
@@ -97,9 +97,10 @@ def write_collect(frame: Frame) -> Code:
                 local = code.add(here, code.sub(b, a["first_row"]))
                 size = frame.record_size(code, layout.columns)
                 addresses["columns"] = code.at(a["columns"], code.mul(local, size))
-            if "temporaries" in layout.fields:
-                size = frame.record_size(code, layout.temporaries)
-                addresses["temporaries"] = code.at(frame.pointer(code, "temporaries"), code.mul(row, size))
+            for field in ("totals", "temporaries"):
+                if field in layout.fields:
+                    size = frame.record_size(code, getattr(layout, field))
+                    addresses[field] = code.at(frame.pointer(code, field), code.mul(row, size))
             for k, field in enumerate(layout.fields):
                 code.put_word(addresses[field], line, k)
     code.done(code.builder.load(count, typ=I64))
@@ -187,6 +188,22 @@ def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> Non
 
 
 # ---------------------------------------------------------------------- ends and boundaries
+
+
+def write_clear(frame: Frame) -> Code:
+    """Write the function that begins every row's totals."""
+    code = frame.function("clear", "net", "first_row", "last_row", "thread", "threads")
+    a, batch = code.arguments, frame.word(code, "batch")
+    size = frame.record_size(code, frame.layout.totals)
+    before = code.mul(code.add(code.mul(a["net"], batch), a["first_row"]), size)
+    target = code.at(frame.pointer(code, "totals"), before)
+    every = code.mul(code.sub(a["last_row"], a["first_row"]), size)
+    share = frame.share(code, code.div(every, frame.lanes), a["thread"], a["threads"])
+    with code.loop(*share, name="register") as register:
+        code.store(code.zero, code.at(target, code.mul(register, frame.lanes)))
+    frame.barrier(code, a["threads"])
+    code.done()
+    return code
 
 
 def write_final(frame: Frame) -> Code:

@@ -9,7 +9,15 @@ from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.gradients import write_gradients
 from carrousel.backends.llvm.layout import Sweep
 from carrousel.backends.llvm.packing import packed_size, write_packing
-from carrousel.backends.llvm.scan import length_of, rows_in_all, write_collect, write_cut, write_final, write_step
+from carrousel.backends.llvm.scan import (
+    length_of,
+    rows_in_all,
+    write_clear,
+    write_collect,
+    write_cut,
+    write_final,
+    write_step,
+)
 from carrousel.backends.llvm.tile import Rows, sweep_rows
 from carrousel.backends.llvm.words import BIT, I64, PTR, Code, Int, Value, constant
 from carrousel.calculus.notation import INPUT
@@ -50,6 +58,7 @@ def _write_scan(frame: Frame) -> Code:
     """Write the walk of one thread: its rows of all networks, or its units of all rows."""
     layout = frame.layout
     final = None if layout.is_backward else write_final(frame)
+    clear = write_clear(frame) if layout.totals else None
     walk = _Walk(frame)
     code = walk.code = frame.function("scan", "thread", "threads")
     a = code.arguments
@@ -66,6 +75,8 @@ def _write_scan(frame: Frame) -> Code:
         first = code.sub(code.most(start, code.mul(net, batch)), code.mul(net, batch))
         last = code.sub(code.least(stop, code.mul(code.add(net, 1), batch)), code.mul(net, batch))
         rows = (net, first, last)
+        if clear is not None:
+            code.call(clear, a["arguments"], *rows, *units)
         with code.when(code.builder.not_(walk.is_ahead())), code.loop(0, walk.blocks(), name="block") as number:
             if not layout.is_backward:
                 walk.project(number, own_columns, rows, units)
