@@ -9,6 +9,7 @@ from carrousel.calculus.adjoint import Adjoint
 from carrousel.calculus.lower import Equations, kept, recomputed, straight_line, variables
 from carrousel.calculus.names import fresh
 from carrousel.calculus.notation import HIDDEN, Definition
+from carrousel.calculus.once import of_rows, once
 from carrousel.calculus.program import Column, Operation, Outer, Program, Stage, Sum
 from carrousel.calculus.trace import Mean, Product, Trace
 
@@ -35,7 +36,8 @@ def forward_program(adjoint: Adjoint, traced: Collection[str] = ()) -> Program:
     equations = fused.equations(forward.equations)
     sizes = _sizes(forward, adjoint, fused, equations)
     stages = _stages(equations, fused, sizes, set())
-    return Program(stages, sizes, tuple(fused.columns), keep)
+    whole = {*forward.definition.states, *_operands(adjoint), *traced}
+    return once(Program(stages, sizes, tuple(fused.columns), keep), (), whole)
 
 
 def backward_program(adjoint: Adjoint, traced: Collection[str] = ()) -> Program:
@@ -70,8 +72,17 @@ def backward_program(adjoint: Adjoint, traced: Collection[str] = ()) -> Program:
     outers = tuple(Outer(f"{m.group}.{m.gate}", m.terms) for m in adjoint.matrices)
     products = sorted(inputs.free_symbols, key=lambda s: adjoint.order[s.name])
     input_terms = tuple((_matrix(adjoint.opaque[s]), adjoint.opaque[s].operand) for s in products)
-    keep = tuple(dict.fromkeys(_plain(name, variables(adjoint)) for name in kept(adjoint)))
-    return Program(stages, sizes, (), keep, outers, vectors, input_terms)
+    keep = tuple(dict.fromkeys(_plain(name, names) for name in kept(adjoint)))
+    program = Program(stages, sizes, (), keep, outers, vectors, input_terms)
+    rows = {_plain(name, names) for name in kept(adjoint) if name in of_rows(forward)}
+    whole = {*wanted, *adjoint.outputs, *_operands(adjoint), *traced}
+    return once(program, rows - whole, whole)
+
+
+def _operands(adjoint: Adjoint) -> set[str]:
+    """What matrices are multiplied with, and means taken of."""
+    nodes = (*adjoint.trace.opaque.values(), *adjoint.opaque.values())
+    return {node.operand for node in nodes} | {v for matrix in adjoint.matrices for _, v in matrix.terms}
 
 
 def _plain(name: str, names: Mapping[sympy.Symbol, sympy.Symbol]) -> str:
@@ -257,9 +268,9 @@ def _by_size(
     return [
         Stage(
             size,
-            tuple(m for m in means if sizes.get(m[0], HIDDEN) == size),
-            tuple(s for s in sums if sizes[s.name] == size),
-            tuple(straight_line((s, v) for s, v in equations if sizes[str(s)] == size)),
+            means=tuple(m for m in means if sizes.get(m[0], HIDDEN) == size),
+            sums=tuple(s for s in sums if sizes[s.name] == size),
+            operations=tuple(straight_line((s, v) for s, v in equations if sizes[str(s)] == size)),
         )
         for size in sorted(set(found))
     ]

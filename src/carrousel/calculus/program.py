@@ -4,10 +4,13 @@ Products that are only added up share one accumulator: `a_i = W.i @ x + R.i @ h_
 x alone is a Column of the input projection, computed for many steps at once; a Sum starts from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Column", "Operation", "Outer", "Program", "Stage", "Sum"]
+__all__ = ["ROW", "Column", "Operation", "Outer", "Program", "Stage", "Sum"]
+
+#: The size of what is one number for a row.
+ROW = "row"
 
 
 @dataclass(frozen=True)
@@ -46,29 +49,40 @@ class Stage:
     Attributes:
         size: the size of everything in it, HIDDEN or OUTPUT.
         means: (name, operand) of the means over the hidden units.
+        once: straight-line code on numbers of the row, behind the means.
         sums: its accumulators.
         operations: straight-line code.
     """
 
     size: str
     means: tuple[tuple[str, str], ...] = ()
+    once: tuple[Operation, ...] = ()
     sums: tuple[Sum, ...] = ()
     operations: tuple[Operation, ...] = ()
 
     @property
     def defined(self) -> tuple[str, ...]:
         """The names that the stage gives a value."""
-        return (*(n for n, _ in self.means), *(s.name for s in self.sums), *(o.name for o in self.operations))
+        rows = (*(name for name, _ in self.means), *(operation.name for operation in self.once))
+        return (*rows, *(s.name for s in self.sums), *(operation.name for operation in self.operations))
 
     @property
     def read(self) -> tuple[str, ...]:
         """The names that its operations read and that are no results of operations or sums before them."""
-        defined = {s.name for s in self.sums}
-        names: dict[str, None] = {}
-        for operation in self.operations:
-            names.update((a, None) for a in operation.arguments if isinstance(a, str) and a not in defined)
-            defined.add(operation.name)
-        return tuple(names)
+        return _read(self.operations, {s.name for s in self.sums})
+
+    @property
+    def read_once(self) -> tuple[str, ...]:
+        """The names that are read once for a row, from stages before this one."""
+        return _read(self.once, {name for name, _ in self.means})
+
+
+def _read(operations: Iterable[Operation], defined: set[str]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for operation in operations:
+        names.update((a, None) for a in operation.arguments if isinstance(a, str) and a not in defined)
+        defined.add(operation.name)
+    return tuple(names)
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Program:
 
     Attributes:
         stages: in order.
-        sizes: name -> HIDDEN or OUTPUT for every quantity.
+        sizes: name -> HIDDEN, OUTPUT or ROW for every quantity.
         columns: forward: the input projection.
         kept: forward quantities that the backward reads, by the names that both programs use.
         outers: backward: the matrices' gradients.

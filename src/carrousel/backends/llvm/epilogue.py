@@ -10,8 +10,9 @@ from llvmlite import ir
 
 from carrousel.backends.llvm.elementary import Elementary
 from carrousel.backends.llvm.frame import Frame
+from carrousel.backends.llvm.layout import HERE, Widths
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
-from carrousel.calculus.program import Operation, Stage
+from carrousel.calculus.program import ROW, Operation, Stage
 
 __all__ = ["equations", "evaluate"]
 
@@ -66,7 +67,7 @@ class _Equations:
         self.code, self.frame, self.layout, self.stage, self.number = code, frame, frame.layout, stage, number
         self.offset = code.mul(code.arguments["panel"], frame.lanes)
         self.values: dict[str, Value] = {}
-        self.addresses: dict[tuple[str, tuple[int, int]], Value] = {}
+        self.addresses: dict[tuple[str, Widths], Value] = {}
 
     def write(self) -> None:
         """Load what the operations read, evaluate them, store what is wanted."""
@@ -77,9 +78,8 @@ class _Equations:
         arriving = {name: self._read(name) for name in self.stage.read}
         for operation in self.stage.operations:
             self.values[operation.name] = self._evaluate(operation)
-        means = {name for name, _ in self.stage.means}
         for name in self.stage.defined:
-            if name not in means:
+            if self.layout.size(name) != ROW:
                 self._store(name, self.values[name])
         for name, value in arriving.items():
             if name in self.layout._arriving and name not in self.stage.defined and name in self.layout.temporaries:
@@ -92,9 +92,9 @@ class _Equations:
             value = self.code.load(self._vector(name), name)
         else:
             field, before = self.layout.place(name, self.number)
-            value = self.code.load(self._address(field, before), name)
+            value = self.code.load(self._address(field, before, self.layout.size(name) == ROW), name)
             if field.startswith("carry.") and field == f"carry.{self.layout.definition.states[0]}":
-                loss = self.code.load(self._address("output", (0, 0)), f"{name}_loss")
+                loss = self.code.load(self._address("output", HERE), f"{name}_loss")
                 value = self.code.builder.fadd(value, loss, name=name)
         self.values[name] = value
         return value
@@ -106,11 +106,12 @@ class _Equations:
         at = code.add(code.mul(code.arguments["net"], len(layout.vectors)), layout.vectors.index(name))
         return code.at(self.frame.pointer(code, "vectors"), code.mul(at, width), self.offset)
 
-    def _address(self, field: str, before: tuple[int, int]) -> Value:
+    def _address(self, field: str, before: Widths, is_of_row: bool = False) -> Value:
         key = (field, before)
         if key not in self.addresses:
             base = self.frame.field_of(self.code, self.code.arguments["line"], field)
-            self.addresses[key] = self.code.at(base, self.frame.extent(self.code, before), self.offset)
+            base = self.code.at(base, self.frame.extent(self.code, before))
+            self.addresses[key] = base if is_of_row else self.code.at(base, self.offset)
         return self.addresses[key]
 
     def _evaluate(self, operation: Operation) -> Value:
@@ -121,10 +122,10 @@ class _Equations:
     def _store(self, name: str, value: Value) -> None:
         layout, states = self.layout, self.layout.definition.states
         if not layout.is_backward and name in states:
-            self._put(value, f"new.{name}", (0, 0))
+            self._put(value, f"new.{name}", HERE)
         state = name.removeprefix("d").removesuffix("_prev")
         if layout.is_backward and name == f"d{state}_prev" and state in states:
-            self._put(value, f"carry.{state}", (0, 0))
+            self._put(value, f"carry.{state}", HERE)
         for field in ("adjoints", "temporaries") if layout.is_backward else ("kept", "temporaries"):
             record = getattr(layout, field)
             if name in record:
@@ -134,7 +135,7 @@ class _Equations:
             total = self.code.load(self._address("totals", place))
             self._put(self.code.builder.fadd(total, value), "totals", place)
 
-    def _put(self, value: Value, field: str, before: tuple[int, int]) -> None:
+    def _put(self, value: Value, field: str, before: Widths) -> None:
         assert isinstance(value.type, ir.VectorType)
         self.code.store(value, self._address(field, before))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from llvmlite import ir
 
 from carrousel.backends.llvm.elementary import Elementary
-from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Layout, Record
+from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Layout, Record, Widths
 from carrousel.backends.llvm.words import I64, PTR, VOID, Code, Int, Value
 from carrousel.calculus.notation import HIDDEN, OUTPUT
 
@@ -86,11 +86,12 @@ class Frame:
         """How many registers hold a quantity."""
         return self.word(code, PANELS[size])
 
-    def extent(self, code: Code, widths: tuple[int, int]) -> Value:
-        """Elements of some quantities of the hidden size and some of the output size."""
-        hidden, output = widths
+    def extent(self, code: Code, widths: Widths) -> Value:
+        """Elements of some quantities of the hidden size, some of the output size, and some numbers of a row."""
+        hidden, output, rows = widths
         parts: list[Int] = [code.mul(hidden, self.width(code, HIDDEN))] if hidden else []
         parts += [code.mul(output, self.width(code, OUTPUT))] if output else []
+        parts += [rows * self.lanes] if rows else []
         return code.add(*parts)
 
     def record_size(self, code: Code, record: Record) -> Value:

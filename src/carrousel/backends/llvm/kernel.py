@@ -116,11 +116,12 @@ def _program_from(data: dict[str, Any]) -> Program:
     def of(kind: Any, items: list[dict[str, Any]]) -> tuple[Any, ...]:
         return tuple(kind(**{k: fixed(v) for k, v in item.items()}) for item in items)
 
-    stages = [
-        Stage(s["size"], fixed(s["means"]), of(Sum, s["sums"]), of(Operation, s["operations"])) for s in data["stages"]
-    ]
+    def stage(found: dict[str, Any]) -> Stage:
+        once, operations = (of(Operation, found[name]) for name in ("once", "operations"))
+        return Stage(found["size"], fixed(found["means"]), once, of(Sum, found["sums"]), operations)
+
     return Program(
-        tuple(stages),
+        tuple(map(stage, data["stages"])),
         data["sizes"],
         of(Column, data["columns"]),
         fixed(data["kept"]),

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from carrousel.calculus.notation import HIDDEN, INPUT, OUTPUT, Definition
-from carrousel.calculus.program import Program, Sum
+from carrousel.calculus.program import ROW, Program, Sum
 
-__all__ = ["Layout", "Record", "Sweep"]
+__all__ = ["HERE", "Layout", "Record", "Sweep", "Widths"]
 
 #: size -> the argument that holds its units, those padded to whole registers, and the number of registers.
 UNITS = {INPUT: "inputs", HIDDEN: "hidden", OUTPUT: "outputs"}
@@ -32,15 +32,23 @@ _RUNTIME = ("thread_number", "team_size", "barrier")
 _CALL = ("x", "x_time", "x_net", "x_row", "lengths", "resets", "table", "table_size", "is_packed")
 
 
+#: How many quantities there are of the hidden size, of the output size, and numbers of a row.
+Widths = tuple[int, int, int]
+
+#: None of them.
+HERE: Widths = (0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Record:
-    """Quantities that lie side by side for one row; those of the hidden size first."""
+    """Quantities that lie side by side for one row: of the hidden size, of the output size, numbers of the row."""
 
     hidden: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
 
     def __contains__(self, name: str) -> bool:
-        return name in self.hidden or name in self.output
+        return name in self.names
 
     def __bool__(self) -> bool:
         return bool(self.names)
@@ -48,18 +56,20 @@ class Record:
     @property
     def names(self) -> tuple[str, ...]:
         """All quantities in order."""
-        return self.hidden + self.output
+        return self.hidden + self.output + self.rows
 
     @property
-    def widths(self) -> tuple[int, int]:
-        """How many are of the hidden and of the output size."""
-        return len(self.hidden), len(self.output)
+    def widths(self) -> Widths:
+        """How many there are of each kind."""
+        return len(self.hidden), len(self.output), len(self.rows)
 
-    def before(self, name: str) -> tuple[int, int]:
-        """How many of the hidden and of the output size stand before a quantity."""
+    def before(self, name: str) -> Widths:
+        """How many of each kind stand before a quantity."""
         if name in self.hidden:
-            return self.hidden.index(name), 0
-        return len(self.hidden), self.output.index(name)
+            return self.hidden.index(name), 0, 0
+        if name in self.output:
+            return len(self.hidden), self.output.index(name), 0
+        return len(self.hidden), len(self.output), self.rows.index(name)
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,8 @@ class Layout:
     def record(self, names: Iterable[str]) -> Record:
         """Arrange quantities as a record."""
         names = tuple(dict.fromkeys(names))
-        output = tuple(n for n in names if self.size(n) == OUTPUT)
-        return Record(tuple(n for n in names if n not in output), output)
+        output, rows = (tuple(n for n in names if self.size(n) == size) for size in (OUTPUT, ROW))
+        return Record(tuple(n for n in names if n not in (*output, *rows)), output, rows)
 
     # ------------------------------------------------------------------ records of a row
 
@@ -183,14 +193,14 @@ class Layout:
         for k, stage in enumerate(self.program.stages):
             later = self._needed_after(k)
             handed = [*stage.defined, *(n for n in stage.read if n in self._arriving)]
-            later.update(mean for mean, _ in stage.means)
+            later.update(name for name in stage.read if self.size(name) == ROW)
             names += [n for n in handed if n in later and not self._has_a_place(n)]
         return self.record(names)
 
     def _needed_after(self, k: int) -> set[str]:
         names: set[str] = set()
         for stage in self.program.stages[k + 1 :]:
-            names.update(stage.read)
+            names.update((*stage.read, *stage.read_once))
             names.update(operand for _, operand in stage.means)
             names.update(operand for s in stage.sums for operand, _ in s.terms)
         return names
@@ -216,9 +226,9 @@ class Layout:
         fields += ["output"] if self.is_backward else []
         return (*fields, *(name for name in _RECORDS if getattr(self, name)))
 
-    def place(self, name: str, stage: int) -> tuple[str, tuple[int, int]]:
+    def place(self, name: str, stage: int) -> tuple[str, Widths]:
         """Return the field that holds what a stage reads or stores under a name, and the widths before it."""
-        states, here = self.definition.states, (0, 0)
+        states, here = self.definition.states, HERE
         if name.endswith("_prev") and name.removesuffix("_prev") in states:
             return f"prev.{name.removesuffix('_prev')}", here
         if not self.is_backward and name in states:

@@ -15,7 +15,7 @@ from torch import Tensor
 from carrousel.backends.llvm.blocks import BLOCK
 from carrousel.backends.llvm.gradients import REGISTERS, ROWS, jobs_of, stored_once
 from carrousel.backends.llvm.kernel import Kernel, Variant, kernel, layout_of
-from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record
+from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record, Widths
 from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
 from carrousel.backends.llvm.target import Isa, host
 from carrousel.backends.llvm.threads import team
@@ -59,9 +59,10 @@ class Extents:
         """Return the units of a size, padded to whole registers."""
         return self.panels(size) * self.lanes
 
-    def before(self, widths: tuple[int, int]) -> int:
-        """Return the elements of some quantities of the hidden and some of the output size."""
-        return widths[0] * self.width(HIDDEN) + widths[1] * self.width(OUTPUT)
+    def before(self, widths: Widths) -> int:
+        """Return the elements of some quantities of the hidden size, some of the output size, some numbers of a row."""
+        hidden, output, rows = widths
+        return hidden * self.width(HIDDEN) + output * self.width(OUTPUT) + rows * self.lanes
 
     def record(self, record: Record) -> int:
         """Return the elements of a record of one row."""

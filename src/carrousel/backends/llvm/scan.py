@@ -1,14 +1,11 @@
-"""The walk over time: lines of addresses, stages, steps; forward, and backward in the other direction."""
+"""The walk over time: which rows a step touches, where they lie, and what is done where they begin and end."""
 
 from llvmlite import ir
 
-from carrousel.backends.llvm.epilogue import equations, start_of
 from carrousel.backends.llvm.frame import Frame
-from carrousel.backends.llvm.packing import packed_size
-from carrousel.backends.llvm.tile import Rows, sweep_rows
-from carrousel.backends.llvm.words import BIT, BYTE, I64, PTR, Code, Value
+from carrousel.backends.llvm.words import BYTE, I64, PTR, Code, Value
 
-__all__ = ["write_clear", "write_collect", "write_cut", "write_final", "write_step"]
+__all__ = ["write_clear", "write_collect", "write_cut", "write_final"]
 
 
 def length_of(frame: Frame, code: Code, row: Value) -> Value:
@@ -105,86 +102,6 @@ def write_collect(frame: Frame) -> Code:
                 code.put_word(addresses[field], line, k)
     code.done(code.builder.load(count, typ=I64))
     return code
-
-
-# ---------------------------------------------------------------------- stages
-
-
-def write_step(frame: Frame) -> Code:
-    """Write the function that computes all stages of one step for the lines of a table."""
-    stages = [_stage(frame, k) for k in range(len(frame.layout.program.stages))]
-    integers = ("net", "t", "count", "thread", "threads")
-    code = frame.function("step", *integers, pointers=("table",))
-    for stage in stages:
-        code.call(stage, *(code.arguments[name] for name in ("arguments", "table", *integers)))
-    code.done()
-    return code
-
-
-def _stage(frame: Frame, number: int) -> Code:
-    """Write one stage; threads that share the units of a row wait for each other behind it."""
-    layout, stage, sweep = frame.layout, frame.layout.program.stages[number], frame.layout.sweeps[number]
-    evaluate = equations(frame, number)
-    code = frame.function(f"stage_{number}", "net", "t", "count", "thread", "threads", pointers=("table",))
-    a = code.arguments
-    for name, operand in stage.means:
-        _mean(frame, code, number, name, operand)
-    sums = len(sweep.sums) if sweep is not None else 0
-    share = frame.share_of_panels(code, stage.size, sums, a["thread"], a["threads"])
-
-    def finish(line: Value, panel: Value, sums: list[Value]) -> None:
-        code.call(evaluate, a["arguments"], line, a["net"], panel, *sums)
-
-    if sweep is not None:
-        packed = code.at(
-            frame.pointer(code, f"packed.{sweep.name}"), code.mul(a["net"], packed_size(frame, code, sweep))
-        )
-
-        def place(term: int) -> tuple[str, tuple[int, int]]:
-            return layout.place(sweep.terms[term][0], number)
-
-        def operand_of(line: Value, term: int) -> Value:
-            field, before = place(term)
-            return code.at(frame.field_of(code, line, field), frame.extent(code, before))
-
-        def start(line: Value, panel: Value) -> list[Value]:
-            return list(start_of(frame, code, number, line, panel))
-
-        odd = code.builder.trunc(a["t"], BIT)
-        rows = Rows(operand_of, place, start, finish, frame.line, frame.single, odd)
-        sweep_rows(code, frame, sweep, packed, a["table"], a["count"], share, rows)
-    else:
-        with code.loop(0, a["count"], name="row") as row:
-            line = code.word_at(a["table"], code.mul(row, frame.line))
-            with code.loop(*share, name="panel") as panel:
-                finish(line, panel, [])
-    frame.barrier(code, a["threads"])
-    code.done()
-    return code
-
-
-def _mean(frame: Frame, code: Code, number: int, name: str, operand: str) -> None:
-    """The mean over the units of every row, in every unit's place."""
-    layout, size = frame.layout, frame.layout.program.stages[number].size
-    field, before = layout.place(operand, number)
-    units = frame.units(code, size)
-    count = code.splat(code.builder.sitofp(units, code.scalar))
-    with code.loop(0, code.arguments["count"], name="row") as row:
-        line = code.word_at(code.arguments["table"], code.mul(row, frame.line))
-        source = code.at(frame.field_of(code, line, field), frame.extent(code, before))
-        total = code.variable(code.vector, code.zero)
-        with code.loop(0, frame.panels(code, size), name="panel") as panel:
-            first = code.mul(panel, frame.lanes)
-            value = code.load(code.at(source, first))
-            if not frame.nets:  # what fills the last register up may be anything
-                value = code.first_lanes(value, code.sub(units, first))
-            code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
-        result = code.builder.load(total, typ=code.vector)
-        mean = code.builder.fdiv(result if frame.nets else code.sum_of_lanes(result), count, name=name)
-        target_field, place = layout.place(name, number)
-        target = code.at(frame.field_of(code, line, target_field), frame.extent(code, place))
-        with code.loop(0, frame.panels(code, size), name="panel") as panel:
-            code.store(mean, code.at(target, code.mul(panel, frame.lanes)))
 
 
 # ---------------------------------------------------------------------- ends and boundaries

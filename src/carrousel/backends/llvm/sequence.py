@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.gradients import write_gradients
-from carrousel.backends.llvm.layout import Sweep
+from carrousel.backends.llvm.layout import HERE, Sweep, Widths
 from carrousel.backends.llvm.packing import packed_size, write_packing
 from carrousel.backends.llvm.scan import (
     length_of,
@@ -16,8 +16,8 @@ from carrousel.backends.llvm.scan import (
     write_collect,
     write_cut,
     write_final,
-    write_step,
 )
+from carrousel.backends.llvm.stages import write_step
 from carrousel.backends.llvm.tile import Rows, sweep_rows
 from carrousel.backends.llvm.words import BIT, I64, PTR, Code, Int, Value, constant
 from carrousel.calculus.notation import INPUT
@@ -237,8 +237,8 @@ def _project(frame: Frame, code: Code, sweep: Sweep, count: Value) -> None:
         before = frame.extent(code, record.before(name)) if record else code.mul(0)
         return code.add(before, code.mul(panel, frame.lanes))
 
-    def place_of(term: int) -> tuple[str, tuple[int, int]]:
-        return ("adjoints", layout.adjoints.before(sweep.terms[term][0])) if layout.is_backward else ("", (0, 0))
+    def place_of(term: int) -> tuple[str, Widths]:
+        return ("adjoints", layout.adjoints.before(sweep.terms[term][0])) if layout.is_backward else ("", HERE)
 
     def operand(line: Value, term: int) -> Value:
         return code.at(code.word(line, 0, PTR), frame.extent(code, place_of(term)[1]))

@@ -12,7 +12,7 @@ from itertools import groupby
 from llvmlite import ir
 
 from carrousel.backends.llvm.frame import Frame
-from carrousel.backends.llvm.layout import Sweep
+from carrousel.backends.llvm.layout import Sweep, Widths
 from carrousel.backends.llvm.words import I32, I64, Code, Value
 
 __all__ = ["Operand", "Rows", "accumulate", "sweep_rows"]
@@ -144,7 +144,7 @@ class Rows:
     """
 
     operand: Callable[[Value, int], Value]
-    place: Callable[[int], tuple[str, tuple[int, int]]]
+    place: Callable[[int], tuple[str, Widths]]
     start: Callable[[Value, Value], Registers]
     finish: Callable[[Value, Value, Registers], None]
     line: int
@@ -244,7 +244,7 @@ def _runs(sweep: Sweep, rows: Rows) -> list[tuple[int, int]]:
     places = [rows.place(t) for t in range(len(sweep.terms))]
 
     def key(t: int) -> tuple[str, int, int, int]:
-        field, (hidden, output) = places[t]
+        field, (hidden, output, _) = places[t]
         return field, hidden - (t if not output else 0), output - (t if output else 0), int(output > 0)
 
     runs = []
