@@ -12,7 +12,7 @@ from itertools import groupby
 from llvmlite import ir
 
 from carrousel.backends.llvm.frame import Frame
-from carrousel.backends.llvm.layout import Sweep, Widths
+from carrousel.backends.llvm.layout import Layout, Sweep, Widths
 from carrousel.backends.llvm.words import I32, I64, Code, Value
 
 __all__ = ["Operand", "Rows", "accumulate", "sweep_rows"]
@@ -225,7 +225,7 @@ def _tile(
     length = code.mul(code.add(*counts), tile.sums * frame.lanes)
     offset: Value = code.mul(0)
     operands = []
-    for first, repeats in _runs(sweep, rows):
+    for first, repeats in _runs(frame.layout, sweep, rows):
         weights = [code.at(packed, code.mul(p, length), offset) for p in panels]
         stride = frame.width(code, frame.layout.size(sweep.terms[first][0])) if repeats > 1 else None
         sources = [rows.operand(line, first) for line in lines]
@@ -239,13 +239,13 @@ def _tile(
             rows.finish(line, number, total[at : at + tile.sums])
 
 
-def _runs(sweep: Sweep, rows: Rows) -> list[tuple[int, int]]:
-    """Terms whose operands lie side by side, as (the first, how many)."""
+def _runs(layout: Layout, sweep: Sweep, rows: Rows) -> list[tuple[int, int]]:
+    """Terms whose operands are of one size and lie side by side, as (the first, how many)."""
     places = [rows.place(t) for t in range(len(sweep.terms))]
 
-    def key(t: int) -> tuple[str, int, int, int]:
-        field, (hidden, output, _) = places[t]
-        return field, hidden - (t if not output else 0), output - (t if output else 0), int(output > 0)
+    def key(t: int) -> tuple[str, str, int]:
+        (field, before), size = places[t], layout.size(sweep.terms[t][0])
+        return field, size, sum(before) - t
 
     runs = []
     for (field, *_), run in groupby(range(len(places)), key):
