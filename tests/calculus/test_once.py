@@ -1,4 +1,4 @@
-"""What follows from means alone is computed once for a row: where it stands, what it is called, what is divided by it."""
+"""What follows from means alone is computed once for a row: where it stands, its name, and what is divided by it."""
 
 import pytest
 
