@@ -42,20 +42,25 @@ def test_a_line_that_was_cut_goes(tmp_path: Path, cut: int) -> None:
     assert (tmp_path / FILE).read_bytes() == content
 
 
-def test_what_counts_again() -> None:
-    import tempfile
-
-    record = Record(Path(tempfile.mkdtemp()))
+def test_what_counts_again(tmp_path: Path) -> None:
+    record = Record(tmp_path)
     record.add(trial(0, presentations=800, limit=1000))
     record.add(trial(1, solved=False, presentations=1000, limit=1000))
-    assert record.find("4 / a", 0, 1000) is not None
-    assert record.find("4 / a", 0, 5000) is not None  # solved within less
-    assert record.find("4 / a", 0, 700) is None  # it would have failed
-    assert record.find("4 / a", 1, 1000) is not None
+    assert record.find("4 / a", 0, 1000) == trial(0, presentations=800, limit=1000)
+    assert record.find("4 / a", 0, 5000) == trial(0, presentations=800, limit=5000)  # solved within less
+    assert record.find("4 / a", 1, 1000) == trial(1, solved=False, presentations=1000, limit=1000)
     assert record.find("4 / a", 1, 5000) is None  # it might succeed
-    assert record.find("4 / a", 1, 700) is None
     assert record.find("4 / a", 2, 1000) is None
     assert record.find("5 / a", 0, 1000) is None
+
+
+def test_what_a_longer_trial_tells(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.add(Trial("4 / a", 0, {"ST1": 900}, False, 1000, 1000, {"wrong at ST1": 0.7}, 2.0))
+    assert record.find("4 / a", 0, 950) == Trial("4 / a", 0, {"ST1": 900}, False, 950, 950, {"wrong at ST1": 0.7}, 1.9)
+    assert record.find("4 / a", 0, 500) == Trial("4 / a", 0, {}, False, 500, 500, {}, 1.0)
+    record.add(trial(1, presentations=800, limit=1000))
+    assert record.find("4 / a", 1, 700) is None  # it failed, or was solved in the block that goes past its limit
 
 
 def test_trials_are_not_overwritten(tmp_path: Path) -> None:
@@ -108,6 +113,7 @@ def test_a_trial_whose_last_block_went_past_its_limit_is_found(tmp_path: Path) -
     record.add(trial(1, solved=False, presentations=1040, limit=1000))
     assert record.find("4 / a", 1, 1000) is not None
     assert record.find("4 / a", 1, 1040) is None
+    assert record.find("4 / a", 1, 900) is not None
 
 
 def test_trials_that_do_not_count_now(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,9 +77,9 @@ class Record:
             raise _unusable(folder, error) from error
 
     def find(self, row: str, seed: int, limit: int) -> Trial | None:
-        """Return a trial that was run with this limit or ended as it would have with it, None if there is none."""
+        """Return a trial as it is with this limit, which another one may tell; None if there is none."""
         trials = self._trials.get((row, seed), {})
-        return trials.get(limit) or next((trial for trial in trials.values() if _ends_alike(trial, limit)), None)
+        return trials.get(limit) or next(filter(None, (_with(trial, limit) for trial in trials.values())), None)
 
     def of(self, row: str) -> list[Trial]:
         """Return the trials of a row that were run with one limit, by seed: with this run's, or with the largest."""
@@ -108,7 +109,7 @@ class Record:
     def aside(self) -> int:
         """How many trials of this run's rows do not count in it, for they would have ended otherwise."""
         every = (trial for trials in self._trials.values() for trial in trials.values() if trial.row in self._limits)
-        return sum(not _ends_alike(trial, self._limits[trial.row]) for trial in every)
+        return sum(_with(trial, self._limits[trial.row]) is None for trial in every)
 
     def _keep(self, trial: Trial) -> None:
         self._trials.setdefault((trial.row, trial.seed), {}).setdefault(trial.limit, trial)
@@ -151,9 +152,21 @@ def _unusable(folder: Path, error: OSError) -> OutputError:
     return OutputError(f"{folder} - can not be used: {error.strerror} - name another folder with --out")
 
 
-def _ends_alike(trial: Trial, limit: int) -> bool:
-    """Whether a trial would have ended the same with this limit; its last block may have gone past its own."""
-    return trial.limit == limit or (trial.solved and min(trial.limit, trial.presentations) <= limit)
+def _with(trial: Trial, limit: int) -> Trial | None:
+    """A trial as it is with another limit; None if it does not say, as one that was solved behind it, perhaps in time
+    for the last block, which goes past the limit."""
+    if trial.limit == limit:
+        return trial
+    if trial.solved and min(trial.limit, trial.presentations) <= limit:
+        return replace(trial, limit=limit)
+    if trial.solved or trial.limit < limit:
+        return None
+    milestones = {name: number for name, number in trial.milestones.items() if number <= limit}
+    test = {name: value for name, value in trial.test.items() if name.rpartition(" at ")[2] in milestones}
+    seconds = trial.seconds * limit / trial.presentations
+    return replace(
+        trial, milestones=milestones, solved=False, presentations=limit, limit=limit, test=test, seconds=seconds
+    )
 
 
 def _read(path: Path, content: bytes) -> list[Trial]:

@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -88,14 +87,14 @@ def reproduce(
 
 
 def _missing(row: Row, record: Record, size: str, trials: int | None) -> list[Job]:
-    """The trials of a row that are not on disk yet; one that ends as it did with another limit is not run again."""
+    """The trials of a row that are not on disk yet; what another limit's trial tells is not run again."""
     limit, missing = row.limit[size], []
     for seed in range(trials or row.trials[size]):
         trial = record.find(row.key, seed, limit)
         if trial is None:
             missing.append(seed)
-        elif trial.limit != limit:
-            record.add(replace(trial, limit=limit))
+        elif trial not in record.of(row.key):
+            record.add(trial)
     return jobs(row, missing, limit)
 
 

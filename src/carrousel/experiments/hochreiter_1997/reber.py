@@ -99,7 +99,7 @@ def _row(setting: tuple[int, int, float], reading: str) -> Row:
         data=Strings,
         criterion=Grammar,
         limit=sizes(500, 200_000 if rate == 0.1 else 60_000, 200_000),
-        trials=sizes(3, 30, TRIALS),
+        trials=sizes(3, 16 if rate == 0.1 else 30, TRIALS),
         block=5,
         note=note,
     )

@@ -46,7 +46,7 @@ def _reber(
         data=Epochs if is_cascade else Strings,
         criterion=Grammar,
         limit=limit,
-        trials=sizes(3, 30, 30),
+        trials=sizes(3, 10 if isinstance(system, RTRL) else 30, 30),
         block=256 if is_cascade else 10,
         batch=256 if is_cascade else 1,
         note="published numbers from the literature, as the paper quotes them; weights are its estimates",
@@ -96,7 +96,7 @@ def _noise_free(
         data=partial(Drawn, partial(pieces, noise_free, p), draw_test=partial(both_sequences, p)),
         criterion=partial(Faultless, wrong=wrong_anywhere, size=2, piece=2, recent=20),
         limit=sizes(min(cap, 1_000 if p == 4 else 40), cap, _NEVER),
-        trials=sizes(3, 30 if cap <= 20_000 else 10, TRIALS),
+        trials=sizes(3, 10, TRIALS),
         block=20,
     )
 
