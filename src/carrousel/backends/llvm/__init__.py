@@ -1,10 +1,10 @@
 """The CPU backend: operations -> LLVM IR with explicit vectors -> machine code, for any cell.
 
-Read it as a chapter: `layout` (where everything lies), `packing` and `tile` (the product on registers), `epilogue` (the
-equations, evaluated on the tile's registers), `stages` (one step), `scan` (the walk over time), `gradients` with `blocks`
-and `vectors` (what follows it), `sequence` (all of it in one call), `threads`. `frame` and `words` are what it is written
-in, `elementary` its exp and tanh; `target` and `kernel` turn the text into machine code, `call` and `operator` bring
-tensors to it. `real_time` is a chapter of its own: nets whose weights change at every step.
+Read it as a chapter: `layout` (where everything lies), `packing` and `tile` (the product on registers), `epilogue`
+(the equations, evaluated on the tile's registers), `stages` (one step), `scan` (the walk over time), `gradients` with
+`blocks` and `vectors` (what follows it), `sequence` (all of it in one call), `threads`. `frame` and `words` are what
+it is written in, `elementary` its exp and tanh; `target` and `kernel` turn the text into machine code, `call` and
+`operator` bring tensors to it. `real_time` is a chapter of its own: nets whose weights change at every step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
