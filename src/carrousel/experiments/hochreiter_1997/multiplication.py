@@ -30,7 +30,7 @@ def _row(reading: str, factor: int, note: str) -> Row:
         start=lstm(2, 1, 2, 2, RATE, factor=factor),
         data=partial(Drawn, multiplication),
         criterion=partial(Recent, within=CORRECT_WITHIN, allowed={"n_seq=140": 139, "n_seq=13": 12}),
-        limit=sizes(20_000, 2_500_000, 10_000_000),
+        limit=sizes(20_000, 1_300_000 if reading == "literal" else 2_500_000, 10_000_000),
         trials=sizes(3, 10, TRIALS),
         measure=errors(CORRECT_WITHIN),
         measured_at="n_seq=140",

@@ -27,7 +27,7 @@ def _row(relevant: int) -> Row:
         start=lstm(INPUTS, len(CLASSES[relevant]), len(input_gates), 2, rate, input_gates=input_gates, symbols=True),
         data=partial(Drawn, draw),
         criterion=partial(Recent, within=CORRECT_WITHIN, mean=0.1),
-        limit=sizes(30_000, 300_000, 5_000_000) if relevant == 2 else sizes(15_000, 2_000_000, 5_000_000),
+        limit=sizes(30_000, 300_000, 5_000_000) if relevant == 2 else sizes(15_000, 1_000_000, 5_000_000),
         trials=sizes(3, 30, trials) if relevant == 2 else sizes(3, 10, trials),
         measure=errors(CORRECT_WITHIN),
     )
