@@ -195,8 +195,7 @@ class Plan:
             return min(threads, rows), False
         if not team().can_wait or weights * self.time < AHEAD:
             return 1, False
-        means = any(stage.means for stage in self.layout.program.stages)
-        return threads, weights * self.dtype.itemsize >= LARGE and not means
+        return threads, weights * self.dtype.itemsize >= LARGE
 
     def _given(self) -> list[str]:
         """The arguments that are tensors of the call, in the order in which `call` passes them."""

@@ -79,6 +79,8 @@ def _rows(frame: Frame, numbers: list[int]) -> Code:
     with code.loop(0, a["count"], _ROWS, "group") as group:
         end = code.least(code.add(group, _ROWS), a["count"])
         for number in numbers:
+            if stages[number].means and number != numbers[0]:
+                frame.barrier(code, a["threads"])  # a mean reads the units of all threads
             with code.loop(group, end, name="row") as row:
                 line = code.word_at(a["table"], code.mul(row, frame.line))
                 if stages[number].means or stages[number].once:
