@@ -196,7 +196,13 @@ def _cell_legends(cost: Axes, gain: Axes) -> None:
         return Line2D([], [], color=colour, lw=1.1, ls=(0, (4, 3)), label=label)
 
     ours, loop, scan = COLOURS["carrousel"], COLOURS["torch loop"], COLOURS["JAX scan"]
-    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.04), "frameon": False, "fontsize": 9}
+    place: dict[str, Any] = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, 0),
+        "borderaxespad": 2.2,
+        "frameon": False,
+        "fontsize": 9,
+    }
     first = [dot(ours, ours, "inference"), dot(ours, "white", "training"), bar(INK, "bar: at most 1.3")]
     cost.legend(handles=first, ncols=3, **place)
     second = [
