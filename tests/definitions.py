@@ -53,14 +53,6 @@ RULES = {
         h = tanh(g.a * e / s + b.a)
         """,
     ),
-    "a number of the row behind a product that it does not wait for": (
-        "x, h_prev, c_prev, W, R, S",
-        """
-        q = tanh(W.q @ x + R.q @ h_prev)
-        c = 0.5 * c_prev + (1 - sigmoid(mean(c_prev))) * tanh(S.c @ q)
-        h = tanh(c) / (1 + mean(c_prev) ** 2)
-        """,
-    ),
     "operands of two sizes side by side": (
         "x, h_prev, c_prev, W, U, P",
         """
@@ -69,12 +61,13 @@ RULES = {
         h = P.h @ q
         """,
     ),
-    "numbers of the row as states and as operands": (
-        "x, h_prev, c_prev, W, R",
+    "numbers of the row: behind a product, as a state, as an operand": (
+        "x, h_prev, c_prev, W, R, S",
         """
+        q = tanh(W.q @ x + R.q @ h_prev)
         m = 2 * mean(h_prev)
         c = 0.5 * mean(c_prev) + m
-        h = tanh(W.a @ x + R.a @ m + R.a @ c) / (1 + c * c)
+        h = (1 - sigmoid(mean(c_prev))) * tanh(S.c @ q + R.a @ m + R.a @ c) / (1 + c * c)
         """,
     ),
     "mean of a product, and of what is used again": (

@@ -24,6 +24,8 @@ __all__ = ["CSV", "JSON", "PAGE", "pictures", "table_of", "write"]
 
 JSON, CSV, PAGE = "results.json", "results.csv", "report.html"
 
+_NO_BREAK = "\u00a0"
+
 # ---------------------------------------------------------------------- the terminal
 
 
@@ -210,8 +212,8 @@ def _overview(compared: Sequence[tuple[Table, Sequence[Comparison]]]) -> Section
     lines = []
     for table, ones in compared:
         for one in ones:
-            ratios = ", ".join(f"{ratio:.2f} x" for ratio in one.ratio.values())
-            solved_trials = f"{one.ours.solved} of {one.ours.trials}" if one.trials else NOTHING
+            ratios = ", ".join(f"{ratio:.2f}{_NO_BREAK}x" for ratio in one.ratio.values())
+            solved_trials = f"{one.ours.solved} of {one.ours.trials}".replace(" ", _NO_BREAK) if one.trials else NOTHING
             said = " ".join(one.remarks) or "Within bounds."
             lines.append((f"{table.key}: {name_of(one.row)}", solved_trials, ratios or NOTHING, said))
     columns = ("table: row, reading", "solved", "sequences, ours / published", "")

@@ -11,8 +11,6 @@ import torch
 from calls import Call, Shape, draw, results
 from carrousel import cells
 from carrousel.backends.llvm import kernel, plan, threads
-from carrousel.cell import Cell
-from definitions import cell_of_rule
 
 #: How work is shared out -> the call, and what LARGE is for it; all is worth threads but where it says so.
 SHARED = {
@@ -27,12 +25,8 @@ SHARED = {
 }
 #: Where threads share the units of one row; of the wide ones a tile spans four vectors, and no share may cut it.
 UNITS = {"units of a row", "a row of wide inputs", "a wide row of wide inputs"}
-#: Two stages; a mean, which reads the units of all threads; several of them, one behind the other.
-CELLS = ("gru_2014", "layer normalisation", "layer_norm_lstm")
-
-
-def cell_of(name: str) -> Cell:
-    return cells.get(name) if name in cells.names() else cell_of_rule(name)
+#: Two stages; means, which read the units of all threads.
+CELLS = ("gru_2014", "layer_norm_lstm")
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +69,7 @@ def bits(call: Call, count: int) -> dict[str, bytes]:
 def test_bits_do_not_depend_on_threads(name: str, shared: str, chosen: set, monkeypatch: pytest.MonkeyPatch) -> None:
     shape, large = SHARED[shared]
     monkeypatch.setattr(plan, "LARGE", large)
-    call = draw(cell_of(name), shape)
+    call = draw(cells.get(name), shape)
     one = bits(call, 1)
     assert chosen == {(1, False)}
     chosen.clear()
