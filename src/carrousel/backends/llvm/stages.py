@@ -1,7 +1,7 @@
 """One step: its stages, for all rows that are not over.
 
-A stage with products walks over the panels of their weights and takes all rows at each. What lies between two such is
-done row by row: what the stages of a row hand on to each other stays in the cache.
+A stage with products walks over the panels of their weights and takes all rows at each. Through the stages between two
+such a few rows go at a time: what these stages hand on to each other stays in the cache.
 """
 
 from itertools import groupby
@@ -71,7 +71,7 @@ def _products(frame: Frame, number: int, sweep: Sweep) -> Code:
 
 
 def _rows(frame: Frame, numbers: list[int]) -> Code:
-    """Write stages, or what comes before the products of one, row by row."""
+    """Write stages without products, or what comes before those of one, for a few rows at a time."""
     stages, sweeps = frame.layout.program.stages, frame.layout.sweeps
     evaluated = {number: equations(frame, number) for number in numbers if sweeps[number] is None}
     code = frame.function(f"rows_{numbers[0]}", *_INTEGERS, pointers=("table",))
