@@ -74,7 +74,7 @@ def backward_program(adjoint: Adjoint, traced: Collection[str] = ()) -> Program:
     input_terms = tuple((_matrix(adjoint.opaque[s]), adjoint.opaque[s].operand) for s in products)
     keep = tuple(dict.fromkeys(_plain(name, names) for name in kept(adjoint)))
     program = Program(stages, sizes, (), keep, outers, vectors, input_terms)
-    rows = {_plain(name, names) for name in kept(adjoint) if name in of_rows(forward)}
+    rows = {_plain(name, names) for name in of_rows(forward).intersection(kept(adjoint))}
     whole = {*wanted, *adjoint.outputs, *_operands(adjoint), *traced}
     return once(program, rows - whole, whole)
 

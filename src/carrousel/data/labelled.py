@@ -128,10 +128,8 @@ def read(
 
 def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
     frame = named(eager(native, "table"), "table")
-    index, known = (
-        [str(name) for name in index_names(frame)],
-        {asked.id, asked.time, asked.label, *_LABELS, *_IDS, *_TIMES},
-    )
+    index = [str(name) for name in index_names(frame)]
+    known = {asked.id, asked.time, asked.label, *_LABELS, *_IDS, *_TIMES}
     if len(index) > 1 or known & {*index, *(name.lower() for name in index)}:
         frame = with_levels(frame)
     if not len(frame):

@@ -89,11 +89,12 @@ def reproduce(
 def _missing(row: Row, record: Record, size: str, trials: int | None) -> list[Job]:
     """The trials of a row that are not on disk yet; what another limit's trial tells is not run again."""
     limit, missing = row.limit[size], []
+    there = {trial.seed for trial in record.of(row.key)}
     for seed in range(trials or row.trials[size]):
         trial = record.find(row.key, seed, limit)
         if trial is None:
             missing.append(seed)
-        elif trial not in record.of(row.key):
+        elif seed not in there:
             record.add(trial)
     return jobs(row, missing, limit)
 

@@ -299,9 +299,7 @@ class Layout:
             names += [f"gradient.{g.name}" for g in self.definition.groups]
         else:
             names += [f"final.{s}" for s in states]
-        names += [
-            f for f in ("kept", "steps", "columns", "seeds", "adjoints", "totals", "temporaries") if getattr(self, f)
-        ]
+        names += [name for name in _RECORDS if getattr(self, name)]
         names += [f"packed.{s.name}" for s in self.packed] + ["vectors", "biases"]
         return (*names, *(g.name for g in self.definition.groups))
 

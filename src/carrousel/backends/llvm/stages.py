@@ -76,6 +76,8 @@ def _rows(frame: Frame, numbers: list[int]) -> Code:
     evaluated = {number: equations(frame, number) for number in numbers if sweeps[number] is None}
     code = frame.function(f"rows_{numbers[0]}", *_INTEGERS, pointers=("table",))
     a = code.arguments
+    sizes = {stages[number].size for number in evaluated}
+    shares = {size: frame.share_of_panels(code, size, 0, a["thread"], a["threads"]) for size in sorted(sizes)}
     with code.loop(0, a["count"], _ROWS, "group") as group:
         end = code.least(code.add(group, _ROWS), a["count"])
         for number in numbers:
@@ -86,8 +88,7 @@ def _rows(frame: Frame, numbers: list[int]) -> Code:
                 if stages[number].means or stages[number].once:
                     _once(frame, code, number, line)
                 if number in evaluated:
-                    share = frame.share_of_panels(code, stages[number].size, 0, a["thread"], a["threads"])
-                    with code.loop(*share, name="panel") as panel:
+                    with code.loop(*shares[stages[number].size], name="panel") as panel:
                         code.call(evaluated[number], a["arguments"], line, a["net"], panel)
     code.done()
     return code
