@@ -39,12 +39,14 @@ def in_blocks(frame: Frame, code: Code, operands: tuple[str, ...], body: Callabl
     table = code.word_at(
         frame.pointer(code, "gradient_rows"), code.mul(code.arguments["thread"], frame.word(code, "gradient_words"))
     )
-    count = code.variable(I64)
+    count, time, place = code.variable(I64), code.variable(I64, code.mul(0)), code.variable(I64, code.mul(0))
     with code.loop(0, steps, BLOCK, "block") as block:
         code.builder.store(code.mul(0), count)
-        with code.loop(block, code.least(code.add(block, BLOCK), steps), name="step") as step:
-            t = code.div(step, batch)
-            b = code.sub(step, code.mul(t, batch))
+        with code.loop(block, code.least(code.add(block, BLOCK), steps), name="step"):
+            t, b = code.builder.load(time, typ=I64), code.builder.load(place, typ=I64)
+            is_last = code.compare(code.add(b, 1), "==", batch)
+            code.builder.store(code.choose(is_last, code.add(t, 1), t), time)
+            code.builder.store(code.choose(is_last, 0, code.add(b, 1)), place)
             row = code.add(code.mul(code.arguments["net"], batch), b)
             length = length_of(frame, code, row)
             with code.when(code.compare(t, "<", length)):

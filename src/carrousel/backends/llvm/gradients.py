@@ -1,11 +1,13 @@
 """The gradients of the parameters, after the walk: sums of outer products over all steps and rows.
 
 Steps and rows are gone through in blocks that fit in the cache; what lies beyond a row's length is never read. The
-operands of a block are packed eight by eight, the adjoints three registers wide, and a tile of eight by three adds up
-one block after the other. Matrices that have their adjoints in common, as W and R, are one job. Work is shared out by
-output, never over time: the sums do not depend on the number of threads.
+operands of a block are packed as many columns wide as a tile is high, the adjoints three registers wide, and a tile
+adds up one block after the other. Matrices that have their adjoints in common, as W and R, are one job; vectors that
+sum these adjoints up, as b, belong to it: that is done while they are packed. Work is shared out by output, never over
+time: the sums do not depend on the number of threads.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -15,13 +17,18 @@ from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.layout import Layout
 from carrousel.backends.llvm.packing import transposed
 from carrousel.backends.llvm.tile import Operand, Tile, accumulate
-from carrousel.backends.llvm.vectors import write_vectors
+from carrousel.backends.llvm.vectors import unpack_vector, write_vectors
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
 
-__all__ = ["REGISTERS", "ROWS", "Job", "Part", "jobs_of", "stored_once", "write_gradients"]
+__all__ = ["REGISTERS", "Job", "Part", "jobs_of", "rows_of", "stored_once", "write_gradients"]
 
-#: Of a tile.
-ROWS, REGISTERS = 8, 3
+#: The width of a tile.
+REGISTERS = 3
+
+
+def rows_of(registers: int) -> int:
+    """Return the height of a tile: three quarters of the registers add up, the others hold what is multiplied."""
+    return registers // 4
 
 
 @dataclass(frozen=True)
@@ -35,10 +42,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Job:
-    """Outer products of the same adjoints with one or more operands."""
+    """Outer products of the same adjoints with one or more operands.
+
+    Attributes:
+        adjoints: what they have in common.
+        parts: the matrices.
+        vectors: parameter -> which of the adjoints it is the sum of.
+    """
 
     adjoints: tuple[str, ...]
     parts: tuple[Part, ...]
+    vectors: Mapping[str, int]
 
 
 def jobs_of(layout: Layout) -> list[Job]:
@@ -52,14 +66,22 @@ def jobs_of(layout: Layout) -> list[Job]:
     for (group, operand, _), gates in found.items():
         part = Part(group, operand, tuple(gate for gate, _ in gates))
         jobs.setdefault(tuple(adjoint for _, adjoint in gates), []).append(part)
-    return [Job(adjoints, tuple(parts)) for adjoints, parts in jobs.items()]
+    vectors = {name: adjoint for name, adjoint in layout.program.vectors.items() if adjoint not in layout.totals}
+    found_jobs = []
+    for adjoints, parts in jobs.items():
+        here = {name: adjoints.index(adjoint) for name, adjoint in vectors.items() if adjoint in adjoints}
+        vectors = {name: adjoint for name, adjoint in vectors.items() if name not in here}
+        found_jobs.append(Job(adjoints, tuple(parts), here))
+    return found_jobs
 
 
 def write_gradients(frame: Frame) -> Code:
     """Write the function `(arguments, thread, threads)` that adds to the parameters' gradients."""
     pack, tile = _write_pack(frame), _write_tile(frame)
-    written = [_write_job(frame, k, job, pack, tile) for k, job in enumerate(jobs_of(frame.layout))]
-    written += write_vectors(frame, stored_once(frame.layout))
+    jobs = jobs_of(frame.layout)
+    written = [_write_job(frame, k, job, pack, tile) for k, job in enumerate(jobs)]
+    summed = {name for job in jobs for name in job.vectors}
+    written += write_vectors(frame, set(frame.layout.program.vectors) - summed, stored_once(frame.layout))
     code = frame.function("gradients", "thread", "threads")
     a, groups = code.arguments, frame.word(code, "groups")
     alone = code.compare(groups, ">=", a["threads"])  # networks enough: each thread takes some of them
@@ -82,13 +104,15 @@ def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> C
     a, layout = code.arguments, frame.layout
     panels = frame.panels(code, layout.size(job.adjoints[0]))
     registers = code.mul(panels, len(job.adjoints))
-    tiles = code.div(code.add(registers, REGISTERS - 1), REGISTERS)
+    tiles, rows = code.div(code.add(registers, REGISTERS - 1), REGISTERS), rows_of(frame.registers)
     columns = [frame.units(code, str(layout.definition.group(part.group).columns)) for part in job.parts]
-    padded = [code.mul(code.div(code.add(n, ROWS - 1), ROWS), ROWS) for n in columns]
-    all_columns, across = code.most(code.add(*padded), ROWS), code.mul(tiles, REGISTERS)
+    padded = [code.mul(code.div(code.add(n, rows - 1), rows), rows) for n in columns]
+    all_columns = code.most(code.add(*padded), rows)
+    tile_size = code.mul(all_columns, REGISTERS * frame.lanes)
     first, last = frame.share(code, code.mul(tiles, all_columns), a["share"], a["shares"])
-    first, last = (code.mul(code.div(n, ROWS), ROWS) for n in (first, last))  # whole tiles of columns
+    first, last = (code.mul(code.div(n, rows), rows) for n in (first, last))  # whole tiles of columns
     sums = sums_of(frame, code)
+    vector_sums = code.at(sums, code.mul(tiles, tile_size))
     element = frame.lanes if frame.nets else 1
     size = code.mul(frame.word(code, "gradient_columns"), BLOCK * element)
     operands = scratch(frame, code, "gradient_operands", size)
@@ -105,44 +129,60 @@ def _write_job(frame: Frame, number: int, job: Job, pack: Code, tile: Code) -> C
             register, before = code.mul(nth, REGISTERS), code.mul(nth, all_columns)
             start = code.most(code.sub(first, before), 0)
             stop = code.least(code.sub(last, before), all_columns)
-            _pack_adjoints(frame, code, job, table, count, adjoints, register, panels)
-            at = code.at(sums, code.mul(register, frame.lanes))
-            code.call(tile, a["arguments"], operands, adjoints, at, count, start, stop, across, block)
+            values = _pack_adjoints(frame, code, job, table, count, adjoints, register, panels)
+            if job.vectors:
+                with code.when(code.compare(start, "==", 0)):
+                    for w, value in enumerate(values):
+                        _add(code, value, code.at(vector_sums, code.mul(code.add(register, w), frame.lanes)), block)
+            at = code.at(sums, code.mul(nth, tile_size))
+            code.call(tile, a["arguments"], operands, adjoints, at, count, start, stop, block)
 
     in_blocks(frame, code, tuple(part.operand for part in job.parts), body)
     frame.barrier(code, a["shares"])  # a register's columns may be the work of two threads
     share = frame.share(code, registers, a["share"], a["shares"])
     behind = code.mul(0)
     for part, room in zip(job.parts, padded, strict=True):
-        _unpack(frame, code, part, code.at(sums, code.mul(behind, across, frame.lanes)), across, panels, share)
+        at = code.at(sums, code.mul(behind, REGISTERS * frame.lanes))
+        _unpack(frame, code, part, at, tile_size, panels, share)
         behind = code.add(behind, room)
+    _unpack_vectors(frame, code, job, vector_sums, panels)
     code.done()
     return code
 
 
+def _unpack_vectors(frame: Frame, code: Code, job: Job, sums: Value, panels: Value) -> None:
+    """Bring the sums of adjoints to the gradients of the vectors."""
+    a, size = code.arguments, frame.layout.size(job.adjoints[0])
+    share = frame.share(code, panels, a["share"], a["shares"])
+    for name, number in job.vectors.items():
+        at = code.at(sums, code.mul(panels, number * frame.lanes))
+        unpack_vector(frame, code, name, at, size, share, name.split(".")[0] in stored_once(frame.layout))
+
+
 def _write_pack(frame: Frame) -> Code:
-    """Write the function that packs a block of one operand as [rows of the tile][step][8]."""
+    """Write the function that packs a block of one operand as [tile][step][its rows]."""
     integers = ("count", "columns", "word", "words")
     code = frame.function("pack_operand", *integers, pointers=("table", "target"), inlined=False)
     a, element = code.arguments, frame.lanes if frame.nets else 1
-    eight = ir.VectorType(code.scalar, ROWS * element)
+    rows = rows_of(frame.registers)
+    column = ir.VectorType(code.scalar, rows * element)
     align = 8 if isinstance(code.scalar, ir.DoubleType) else 4
-    whole = code.div(a["columns"], ROWS)
-    left = code.sub(a["columns"], code.mul(whole, ROWS))
+    whole = code.div(a["columns"], rows)
+    left = code.sub(a["columns"], code.mul(whole, rows))
     with code.loop(0, a["count"], name="step") as step:
         source = code.word(a["table"], code.add(code.mul(step, a["words"]), a["word"]), PTR)
 
         def target(tile: Value, step: Value = step) -> Value:
-            return code.at(a["target"], code.mul(code.add(code.mul(tile, a["count"]), step), ROWS * element))
+            return code.at(a["target"], code.mul(code.add(code.mul(tile, a["count"]), step), rows * element))
 
         with code.loop(0, whole, name="tile") as tile:
-            value = code.builder.load(code.at(source, code.mul(tile, ROWS * element)), typ=eight, align=align)
+            value = code.builder.load(code.at(source, code.mul(tile, rows * element)), typ=column, align=align)
             code.builder.store(value, target(tile), align=align)
         with code.when(code.compare(left, ">", 0)):
-            zero = ir.Constant(eight, [0.0] * (ROWS * element))
+            zero = ir.Constant(column, [0.0] * (rows * element))
             code.builder.store(zero, target(whole), align=align)
             with code.loop(0, code.mul(left, element), name="element") as k:
-                at = code.at(source, code.mul(whole, ROWS * element), k)
+                at = code.at(source, code.mul(whole, rows * element), k)
                 code.store_scalar(code.load_scalar(at), code.at(target(whole), k))
     code.done()
     return code
@@ -150,8 +190,12 @@ def _write_pack(frame: Frame) -> Code:
 
 def _pack_adjoints(
     frame: Frame, code: Code, job: Job, table: Value, count: Value, target: Value, register: Value, panels: Value
-) -> None:
-    """Bring the registers of one tile side by side; the last tile may have room for more than there are."""
+) -> list[Value]:
+    """Bring the registers of one tile side by side; the last tile may have room for more than there are.
+
+    Returns:
+        Their sums.
+    """
     words, offsets = 1 + len(job.parts), []
     for w in range(REGISTERS):
         number = code.least(code.add(register, w), code.sub(code.mul(panels, len(job.adjoints)), 1))
@@ -159,11 +203,20 @@ def _pack_adjoints(
         places = [frame.extent(code, frame.layout.adjoints.before(name)) for name in job.adjoints]
         panel = code.sub(number, code.mul(gate, panels))
         offsets.append(code.add(_chosen(code, gate, places), code.mul(panel, frame.lanes)))
+    sums = [code.variable(code.vector, code.zero) for _ in offsets]
     with code.loop(0, count, name="step") as step:
         source = code.word(table, code.mul(step, words), PTR)
         for w, offset in enumerate(offsets):
             value = code.load(code.at(source, offset))
             code.store(value, code.at(target, code.mul(step, REGISTERS * frame.lanes), w * frame.lanes))
+            code.builder.store(code.builder.fadd(code.builder.load(sums[w], typ=code.vector), value), sums[w])
+    return [code.builder.load(total, typ=code.vector) for total in sums]
+
+
+def _add(code: Code, value: Value, address: Value, block: Value) -> None:
+    """Add a block's part of a sum; the first begins it."""
+    more = code.builder.fadd(code.load(address), value)
+    code.store(code.choose(code.compare(block, "==", 0), value, more), address)
 
 
 def _chosen(code: Code, number: Value, values: list[Value]) -> Value:
@@ -176,28 +229,26 @@ def _chosen(code: Code, number: Value, values: list[Value]) -> Value:
 
 def _write_tile(frame: Frame) -> Code:
     """Write the function that adds the outer products of one block to three registers of some columns' sums."""
-    integers, pointers = ("count", "start", "stop", "across", "block"), ("operands", "adjoints", "sums")
+    integers, pointers = ("count", "start", "stop", "block"), ("operands", "adjoints", "sums")
     code = frame.function("add_outer", *integers, pointers=pointers, inlined=False)
     a, element = code.arguments, frame.lanes if frame.nets else 1
-    is_first_block = code.compare(a["block"], "==", 0)
-    with code.loop(a["start"], a["stop"], ROWS, "column") as column:
+    height = rows_of(frame.registers)
+    with code.loop(a["start"], a["stop"], height, "column") as column:
+        sums = code.at(a["sums"], code.mul(column, REGISTERS * frame.lanes))
+        for k in range(height * REGISTERS):
+            code.fetch(code.at(sums, k * frame.lanes))  # they come while the products run
         base = code.at(a["operands"], code.mul(column, a["count"], element))
-        rows = [code.at(base, m * element) for m in range(ROWS)]
-        operand = Operand(rows, [a["adjoints"]], a["count"], ROWS)
-        total = accumulate(code, frame, [code.zero] * (ROWS * REGISTERS), [operand], Tile(ROWS, 1, REGISTERS))
-        for m in range(ROWS):
-            for w in range(REGISTERS):
-                at = code.add(code.mul(code.add(column, m), a["across"]), w)
-                address = code.at(a["sums"], code.mul(at, frame.lanes))
-                value = total[m * REGISTERS + w]
-                more = code.builder.fadd(code.load(address), value)
-                code.store(code.choose(is_first_block, value, more), address)
+        rows = [code.at(base, m * element) for m in range(height)]
+        operand = Operand(rows, [a["adjoints"]], a["count"], height)
+        total = accumulate(code, frame, [code.zero] * (height * REGISTERS), [operand], Tile(height, 1, REGISTERS))
+        for k, value in enumerate(total):
+            _add(code, value, code.at(sums, k * frame.lanes), a["block"])
     code.done()
     return code
 
 
 def _unpack(
-    frame: Frame, code: Code, part: Part, sums: Value, across: Value, panels: Value, share: tuple[Value, Value]
+    frame: Frame, code: Code, part: Part, sums: Value, tile_size: Value, panels: Value, share: tuple[Value, Value]
 ) -> None:
     """Bring the sums, which lie column by column, to the gradient as the user's matrix lies."""
     group = frame.layout.definition.group(part.group)
@@ -212,10 +263,12 @@ def _unpack(
         unit = panel if frame.nets else code.mul(panel, frame.lanes)
         left = code.sub(whole if frame.nets else rows, behind if frame.nets else unit)
         target = code.at(base, code.mul(code.add(gate, unit), columns))
-        source = code.at(sums, code.mul(register, frame.lanes))
+        nth = code.div(register, REGISTERS)
+        within = code.mul(code.sub(register, code.mul(nth, REGISTERS)), frame.lanes)
+        source = code.at(sums, code.mul(nth, tile_size), within)
         squares = code.builder.and_(columns, ir.Constant(I64, -frame.lanes))
         squares = code.choose(code.compare(left, ">=", frame.lanes), squares, 0)
-        column_step = code.mul(across, frame.lanes)
+        column_step = code.mul(REGISTERS * frame.lanes)
         with code.loop(0, squares, frame.lanes, "column") as column:
             at = code.at(source, code.mul(column, column_step))
             square = [code.load(code.at(at, code.mul(k, column_step))) for k in range(frame.lanes)]

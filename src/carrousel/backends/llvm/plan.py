@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from carrousel.backends.llvm.blocks import BLOCK
-from carrousel.backends.llvm.gradients import REGISTERS, ROWS, jobs_of, stored_once
+from carrousel.backends.llvm.gradients import REGISTERS, jobs_of, rows_of, stored_once
 from carrousel.backends.llvm.kernel import Kernel, Variant, kernel, layout_of
 from carrousel.backends.llvm.layout import PANELS, UNITS, WIDTH, Record, Widths
 from carrousel.backends.llvm.signature import Shape, Signature, check, units_of
@@ -130,7 +130,7 @@ class Plan:
         self.groups, self.batch = (1, *rows)[-2:]
         self.is_empty = not self.time * self.groups * self.batch
         self.layout = layout_of(definition, signature.direction, signature.keep, signature.traced)
-        self._isa = isa.name
+        self._isa = isa
         self.place = {name: k for k, name in enumerate(self.layout.arguments)}
         self._shapes()
         self.threads, self.split = self._threads()
@@ -155,7 +155,7 @@ class Plan:
             extents.nets,
             self.batch == 1,
             wide,
-            self._isa,
+            self._isa.name,
         )
         return kernel(self.definition, variant)
 
@@ -249,13 +249,14 @@ class Plan:
     def _gradient_sizes(self) -> dict[str, int]:
         """Columns of the widest job, elements of the largest sum of outer products, words of a table of addresses."""
         layout, extents, jobs = self.layout, self.extents, jobs_of(self.layout)
-        columns, sums = ROWS, max(map(extents.width, extents.units))
+        height = rows_of(self._isa.registers)
+        columns, sums = height, max(map(extents.width, extents.units))
         for job in jobs:
             sizes = (str(layout.definition.group(part.group).columns) for part in job.parts)
-            here = sum(-(-extents.units[size] // ROWS) * ROWS for size in sizes)
+            here = sum(-(-extents.units[size] // height) * height for size in sizes)
             registers = len(job.adjoints) * extents.panels(layout.size(job.adjoints[0]))
             columns = max(columns, here)
-            sums = max(sums, here * -(-registers // REGISTERS) * REGISTERS * extents.lanes)
+            sums = max(sums, (here + 1) * -(-registers // REGISTERS) * REGISTERS * extents.lanes)
         words = BLOCK * max((1 + len(job.parts) for job in jobs), default=1)
         return {"gradient_columns": columns, "gradient_size": sums, "gradient_words": words}
 

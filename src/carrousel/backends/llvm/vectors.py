@@ -1,7 +1,7 @@
 """The gradients of vector parameters: adjoints that are theirs, summed over steps and rows.
 
-What nothing else reads is summed over the steps by the walk itself, row by row; the rest lies beside the adjoints of
-the products.
+What nothing else reads is summed over the steps by the walk itself, row by row; what products read too is summed with
+them; the rest here, block by block.
 """
 
 from collections.abc import Callable, Collection
@@ -12,22 +12,23 @@ from carrousel.backends.llvm.blocks import function_of, gradient_of, in_blocks, 
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.words import I64, PTR, Code, Value
 
-__all__ = ["write_vectors"]
+__all__ = ["unpack_vector", "write_vectors"]
 
 #: Short sums round less, and do not wait for each other.
 _SUMS = 4
 
 
-def write_vectors(frame: Frame, stored_once: Collection[str]) -> list[Code]:
+def write_vectors(frame: Frame, parameters: Collection[str], stored_once: Collection[str]) -> list[Code]:
     """Write the functions that add to the gradients of vector parameters.
 
     Args:
         frame: of the module.
+        parameters: whose.
         stored_once: groups whose gradient is written once; the others are added to.
     """
     wanted: dict[str, list[str]] = {}
     for parameter, adjoint in frame.layout.program.vectors.items():
-        if adjoint:
+        if adjoint and parameter in parameters:
             wanted.setdefault(adjoint, []).append(parameter)
     return [_vector(frame, k, adjoint, names, stored_once) for k, (adjoint, names) in enumerate(wanted.items())]
 
@@ -39,7 +40,7 @@ def _vector(frame: Frame, number: int, adjoint: str, parameters: list[str], stor
     share = frame.share(code, frame.panels(code, size), a["share"], a["shares"])
     (_sum_totals if adjoint in frame.layout.totals else _sum_steps)(frame, code, adjoint, sums, share)
     for name in parameters:
-        _unpack(frame, code, name, sums, size, share, name.split(".")[0] in stored_once)
+        unpack_vector(frame, code, name, sums, size, share, name.split(".")[0] in stored_once)
     code.done()
     return code
 
@@ -93,10 +94,20 @@ def _sum(code: Code, parts: list[Value], count: Value, address: Callable[[Value]
     return code.builder.fadd(code.builder.fadd(a, b), code.builder.fadd(c, d))
 
 
-def _unpack(
+def unpack_vector(
     frame: Frame, code: Code, name: str, sums: Value, size: str, share: tuple[Value, Value], is_only: bool
 ) -> None:
-    """Bring a sum to the gradient as the user's vector lies."""
+    """Bring a sum to the gradient as the user's vector lies.
+
+    Args:
+        frame: of the module.
+        code: where to write.
+        name: of the parameter.
+        sums: its registers.
+        size: of the parameter.
+        share: which of the registers.
+        is_only: whether nothing else adds to it.
+    """
     group = frame.layout.definition.group(name.split(".")[0])
     units = frame.units(code, size)
     elements = code.mul(units, len(group.gates))

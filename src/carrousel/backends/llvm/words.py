@@ -193,6 +193,13 @@ class Code:
         """Return a * b + c, fused where the machine can."""
         return self.builder.fadd(self.builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
+    def fetch(self, address: Value) -> None:
+        """Have memory that will be changed brought to the cache meanwhile."""
+        intrinsic = self.builder.module.declare_intrinsic(
+            "llvm.prefetch", (PTR,), ir.FunctionType(ir.VoidType(), (PTR, I32, I32, I32))
+        )
+        self.builder.call(intrinsic, (address, I32(1), I32(3), I32(1)))
+
     def named(self, value: Value, name: str) -> Value:
         """Return the same value under another name, if one is given."""
         return self.builder.select(ir.Constant(BIT, 1), value, value, name=name) if name else value
