@@ -5,7 +5,7 @@ from llvmlite import ir
 from carrousel.backends.llvm.frame import Frame
 from carrousel.backends.llvm.words import BYTE, I64, PTR, Code, Value
 
-__all__ = ["write_clear", "write_collect", "write_cut", "write_final"]
+__all__ = ["write_advance", "write_clear", "write_collect", "write_cut", "write_final"]
 
 
 def length_of(frame: Frame, code: Code, row: Value) -> Value:
@@ -101,6 +101,38 @@ def write_collect(frame: Frame) -> Code:
             for k, field in enumerate(layout.fields):
                 code.put_word(addresses[field], line, k)
     code.done(code.builder.load(count, typ=I64))
+    return code
+
+
+def write_advance(frame: Frame) -> Code:
+    """Write the function that goes on from the addresses of one step to those of step t, the next one.
+
+    It is for steps where no row begins, ends or is reset.
+    """
+    layout = frame.layout
+    code = frame.function("advance", "t", "count", "rows", pointers=("table",))
+    a, every = code.arguments, rows_in_all(frame, code)
+    backward = code.compare(frame.word(code, "reverse"), "!=", int(layout.is_backward))
+    direction = code.choose(backward, -1, 1)
+    strides = {}
+    for state in layout.definition.states:
+        size = code.mul(every, frame.width(code, layout.size(state)))
+        slot = code.sub(code.mul(code.builder.and_(a["t"], ir.Constant(I64, 1)), 2), 1)  # of a ring of two
+        is_ring = code.compare(frame.word(code, f"ring.{state}"), "==", 1)
+        strides[f"new.{state}"] = code.mul(size, code.choose(is_ring, slot, direction))
+        strides[f"prev.{state}"] = code.mul(size, code.choose(is_ring, code.sub(0, slot), direction))
+        if layout.is_backward and state == layout.definition.states[0]:
+            strides["output"] = code.mul(size, direction)
+    for field in ("kept", "steps", "seeds", "adjoints", "columns"):
+        if field in layout.fields:
+            rows = a["rows"] if field == "columns" else every
+            strides[field] = code.mul(rows, frame.record_size(code, getattr(layout, field)), direction)
+    with code.loop(0, a["count"], name="row") as row:
+        line = code.word_at(a["table"], code.mul(row, frame.line))
+        for field, stride in strides.items():
+            place = layout.fields.index(field)
+            code.put_word(code.at(code.word(line, place, PTR), stride), line, place)
+    code.done()
     return code
 
 

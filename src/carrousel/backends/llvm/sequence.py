@@ -12,6 +12,7 @@ from carrousel.backends.llvm.packing import packed_size, write_packing
 from carrousel.backends.llvm.scan import (
     length_of,
     rows_in_all,
+    write_advance,
     write_clear,
     write_collect,
     write_cut,
@@ -172,16 +173,27 @@ class _Walk:
 def _write_steps(frame: Frame) -> Code:
     """Write the walk over one block of steps."""
     layout = frame.layout
-    collect, step = write_collect(frame), write_step(frame)
+    collect, advance, step = write_collect(frame), write_advance(frame), write_step(frame)
     cut = write_cut(frame) if layout.is_backward else None
     integers = ("net", "first_row", "last_row", "start", "stop", "thread", "threads")
     code = frame.function("steps", *integers, pointers=("table", "columns"))
     a = code.arguments
     ahead = frame.is_argument(code, "reverse", "==", int(layout.is_backward))
+    rows, count = (a["first_row"], a["last_row"]), code.variable(I64)
+    ragged = [code.builder.icmp_unsigned("!=", frame.pointer(code, name), _NULL) for name in ("lengths", "resets")]
+    even = code.builder.not_(code.builder.or_(*ragged))
+    begin = code.mul(frame.word(code, "reverse"), code.sub(frame.word(code, "time"), 1))
     with code.loop(a["start"], a["stop"], name="i") as i:
         t = code.choose(ahead, i, code.sub(code.add(a["start"], a["stop"]), code.add(i, 1)))
-        rows = (a["first_row"], a["last_row"])
-        n = code.call(collect, a["arguments"], a["table"], a["columns"], a["net"], t, *rows, a["start"])
+        inside = code.builder.and_(code.compare(i, ">", code.add(a["start"], 1)), code.compare(t, "!=", begin))
+        with code.builder.if_else(code.builder.and_(even, inside)) as (goes_on, begins):
+            with goes_on:
+                own = code.sub(a["last_row"], a["first_row"])
+                code.call(advance, a["arguments"], a["table"], t, code.builder.load(count, typ=I64), own)
+            with begins:
+                found = code.call(collect, a["arguments"], a["table"], a["columns"], a["net"], t, *rows, a["start"])
+                code.builder.store(found, count)
+        n = code.builder.load(count, typ=I64)
         code.call(step, a["arguments"], a["table"], a["net"], t, n, a["thread"], a["threads"])
         if cut is not None:
             resets = frame.pointer(code, "resets")
