@@ -14,7 +14,9 @@ from carrousel.backends.llvm import kernel, plan, threads
 
 #: How work is shared out -> the call, and what LARGE is for it; all is worth threads but where it says so.
 SHARED = {
-    "rows": (Shape(time=9, batch=7, hidden=17, input=5, lengths="some", reverse=True), 0),
+    "rows": (Shape(time=9, batch=7, hidden=17, input=5, lengths="some", reverse=True), 1 << 60),
+    "units of rows": (Shape(time=9, batch=7, hidden=40, input=5, lengths="some", resets=True), 0),
+    "units of rows of one length": (Shape(time=9, batch=7, hidden=33, input=17, reverse=True), 0),
     "units of a row": (Shape(time=6, batch=1, hidden=40, input=5, resets=True), 0),
     "a row, projected ahead": (Shape(time=13, batch=1, hidden=40, input=5), 1 << 60),
     "a row of wide inputs": (Shape(time=6, batch=1, hidden=40, input=64), 0),
@@ -23,8 +25,14 @@ SHARED = {
     "nets of one row": (Shape(time=7, batch=1, nets=3, hidden=40, input=5), 0),
     "nets in the lanes": (Shape(time=5, batch=3, nets=20, hidden=3, input=2), 0),
 }
-#: Where threads share the units of one row; of the wide ones a tile spans four vectors, and no share may cut it.
-UNITS = {"units of a row", "a row of wide inputs", "a wide row of wide inputs"}
+#: Where threads share the units of all rows; of the wide ones a tile spans four vectors, and no share may cut it.
+UNITS = {
+    "units of a row",
+    "units of rows",
+    "units of rows of one length",
+    "a row of wide inputs",
+    "a wide row of wide inputs",
+}
 #: Two stages; means, which read the units of all threads.
 CELLS = ("gru_2014", "layer_norm_lstm")
 
@@ -49,7 +57,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, bool]]:
 
     monkeypatch.setattr(plan.Plan, "_threads", noted)
     monkeypatch.setattr(plan, "ROWS_AT_ONCE", 8)  # several blocks in these few steps
-    for constant in ("SMALL", "LARGE", "AHEAD"):
+    for constant in ("SMALL", "LARGE", "LARGE_FOR_ROW", "AHEAD"):
         monkeypatch.setattr(plan, constant, 0)
     plan.plan_for.cache_clear()
     return found
@@ -100,13 +108,15 @@ def test_as_many_as_torch_says() -> None:
         (Shape(time=20, batch=1, hidden=40), (1, False)),
         (Shape(time=100, batch=2, hidden=40), (2, False)),
         (Shape(time=12, batch=1, hidden=260), (2, True)),
+        (Shape(time=12, batch=3, hidden=260), (2, True)),
+        (Shape(time=12, batch=7, hidden=260), (2, False)),
     ],
-    ids=["little", "a short row", "rows", "a large net"],
+    ids=["little", "a short row", "rows", "a large net", "a few rows of it", "many rows of it"],
 )
 def test_small_work_is_for_one_thread(
     shape: Shape, expected: tuple[int, bool], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    sizes = {constant: getattr(plan, constant) for constant in ("SMALL", "LARGE", "AHEAD")}
+    sizes = {constant: getattr(plan, constant) for constant in ("SMALL", "LARGE", "LARGE_FOR_ROW", "AHEAD")}
     chosen = request.getfixturevalue("chosen")
     for constant, size in sizes.items():
         monkeypatch.setattr(plan, constant, size)
@@ -143,7 +153,7 @@ def _in_child(call: Call, answer: multiprocessing.connection.Connection) -> None
 def test_forked_child_runs_on_one_thread(chosen: set) -> None:
     call = draw(cells.get("gru_2014"), SHARED["rows"][0])
     right = bits(call, 2)  # starts OpenMP's threads, which no child has
-    assert chosen == {(2, False)}
+    assert {count for count, _ in chosen} == {2}
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     child = context.Process(target=_in_child, args=(call, there))

@@ -25,8 +25,11 @@ __all__ = ["Extents", "Plan", "extents_of", "lanes_for", "plan_for"]
 
 #: Multiply-adds below which a second thread costs more than it gives.
 SMALL = 100_000
-#: Weights of one step, in bytes, above which one sequence is worth splitting by hidden units.
+#: Weights of one step, in bytes, above which threads share the units of all rows: each keeps its part of the weights
+#: near, where every thread would read all of them at every step for its own rows...
 LARGE = 512 * 1024
+#: ...and so many bytes for each row: with more rows, reading them is little of the work.
+LARGE_FOR_ROW = 256 * 1024
 #: Multiply-adds above which other threads help a single row: they project its input ahead of the walk.
 AHEAD = 2_000_000
 #: Rows that the input projection takes at once.
@@ -113,6 +116,8 @@ class Plan:
         layout: where it expects everything.
         threads: how many work on it.
         words: its block of arguments, without addresses.
+        split: whether they share the units of all rows instead of sharing out the rows.
+        wide: the sizes whose panels come in fours.
         place: argument -> its place in the block.
         addresses: the places of the tensors that a call gives, in the order in which it gives them.
         pieces: the places of what lies in scratch memory.
@@ -133,6 +138,9 @@ class Plan:
         self._isa = isa
         self.place = {name: k for k, name in enumerate(self.layout.arguments)}
         self._shapes()
+        alone = {sweep.size for sweep in self.layout.packed if len(sweep.sums) == 1}
+        panels = {size: self.extents.panels(size) for size in sorted(alone)}
+        self.wide = tuple(size for size, n in panels.items() if n and n % 4 == 0)
         self.threads, self.split = self._threads()
         own = self.batch if self.split else -(-self.groups * self.batch // self.threads)
         self.block = max(1, min(self.time, ROWS_AT_ONCE // max(1, min(own, self.batch))))
@@ -144,8 +152,6 @@ class Plan:
     def kernel(self) -> Kernel:
         """What is called; a plan for no steps or rows needs none."""
         signature, extents = self.signature, self.extents
-        alone = {sweep.size for sweep in self.layout.packed if len(sweep.sums) == 1}
-        wide = tuple(size for size in sorted(alone) if extents.panels(size) and extents.panels(size) % 4 == 0)
         variant = Variant(
             signature.direction,
             signature.keep,
@@ -154,7 +160,7 @@ class Plan:
             extents.lanes,
             extents.nets,
             self.batch == 1,
-            wide,
+            self.wide,
             self._isa.name,
         )
         return kernel(self.definition, variant)
@@ -186,16 +192,19 @@ class Plan:
             return one.expand(shape) if one.numel() else one.new_empty(shape)
 
     def _threads(self) -> tuple[int, bool]:
-        """How many threads, and whether they share the units of a row instead of sharing out the rows."""
+        """How many threads, and whether they share the units of all rows instead of sharing out the rows."""
         threads, rows = self.signature.threads, self.groups * self.batch
         weights = sum(map(math.prod, self.signature.parameters)) // max(1, self.groups)
         if threads == 1 or weights * rows * self.time < SMALL:
             return 1, False
+        size = weights * self.dtype.itemsize
+        can_wait = team().can_wait and weights * self.time >= AHEAD
+        is_even = rows == 1 or all(self.extents.panels(s) % (4 * threads) == 0 for s in self.wide)
+        if can_wait and is_even and self.groups == 1 and size >= max(LARGE, rows * LARGE_FOR_ROW):
+            return threads, True
         if rows > 1:
             return min(threads, rows), False
-        if not team().can_wait or weights * self.time < AHEAD:
-            return 1, False
-        return threads, weights * self.dtype.itemsize >= LARGE
+        return (threads, False) if can_wait else (1, False)
 
     def _given(self) -> list[str]:
         """The arguments that are tensors of the call, in the order in which `call` passes them."""

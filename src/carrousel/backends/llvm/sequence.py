@@ -180,17 +180,13 @@ def _write_steps(frame: Frame) -> Code:
     a = code.arguments
     ahead = frame.is_argument(code, "reverse", "==", int(layout.is_backward))
     rows, count = (a["first_row"], a["last_row"]), code.variable(I64)
-    ragged = [code.builder.icmp_unsigned("!=", frame.pointer(code, name), _NULL) for name in ("lengths", "resets")]
-    even = code.builder.not_(code.builder.or_(*ragged))
-    begin = code.mul(frame.word(code, "reverse"), code.sub(frame.word(code, "time"), 1))
     with code.loop(a["start"], a["stop"], name="i") as i:
         t = code.choose(ahead, i, code.sub(code.add(a["start"], a["stop"]), code.add(i, 1)))
-        inside = code.builder.and_(code.compare(i, ">", code.add(a["start"], 1)), code.compare(t, "!=", begin))
-        with code.builder.if_else(code.builder.and_(even, inside)) as (goes_on, begins):
-            with goes_on:
+        with code.builder.if_else(_is_next(frame, code, i, t)) as (is_next, is_new):
+            with is_next:
                 own = code.sub(a["last_row"], a["first_row"])
                 code.call(advance, a["arguments"], a["table"], t, code.builder.load(count, typ=I64), own)
-            with begins:
+            with is_new:
                 found = code.call(collect, a["arguments"], a["table"], a["columns"], a["net"], t, *rows, a["start"])
                 code.builder.store(found, count)
         n = code.builder.load(count, typ=I64)
@@ -202,6 +198,14 @@ def _write_steps(frame: Frame) -> Code:
                 frame.barrier(code, a["threads"])
     code.done()
     return code
+
+
+def _is_next(frame: Frame, code: Code, i: Value, t: Value) -> Value:
+    """Whether a step's addresses follow from the last one's: no row begins, ends or is reset, no block begins."""
+    none = [code.builder.icmp_unsigned("==", frame.pointer(code, name), _NULL) for name in ("lengths", "resets")]
+    begin = code.mul(frame.word(code, "reverse"), code.sub(frame.word(code, "time"), 1))
+    inside = [code.compare(i, ">", code.add(code.arguments["start"], 1)), code.compare(t, "!=", begin)]
+    return code.builder.and_(code.builder.and_(*none), code.builder.and_(*inside))
 
 
 def _write_projection(frame: Frame) -> Code:
