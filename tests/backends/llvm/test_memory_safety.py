@@ -53,7 +53,7 @@ carrousel.Recurrent("lstm", 3, 5, backend="llvm")(torch.randn(4, 2, 3))[0].sum()
 """
 
 
-@pytest.mark.parametrize("piece", ["packed.stage_0", "table", "columns", "none"])
+@pytest.mark.parametrize("piece", ["packed.stage_0", "table", "columns", "gradient_sums", "none"])
 def test_guards_bite(piece: str) -> None:
     """A piece of memory that is one element short is noticed."""
     done = run("end", "-c", SHORT.format(piece=piece))

@@ -25,6 +25,10 @@ class Frame:
         single: whether the batch is a single row.
         wide: the sizes whose panels come in fours.
         module: what is written.
+        elementary: the functions of registers.
+        row: what is computed once a row: a single lane, as divisions and roots of a whole register take four times as
+            long; with networks in the lanes a register of them.
+        elementary_of_row: its functions.
     """
 
     layout: Layout
@@ -35,9 +39,13 @@ class Frame:
     wide: tuple[str, ...]
     module: ir.Module
     elementary: Elementary = field(init=False)
+    row: ir.VectorType = field(init=False)
+    elementary_of_row: Elementary = field(init=False)
 
     def __post_init__(self) -> None:
         self.elementary = Elementary(self.module, self.vector)
+        self.row = self.vector if self.nets else ir.VectorType(self.vector.element, 1)
+        self.elementary_of_row = Elementary(self.module, self.row)
         self.index = {name: k for k, name in enumerate(self.layout.arguments)}
 
     @property

@@ -102,13 +102,14 @@ def _once(frame: Frame, code: Code, number: int, line: Value) -> None:
         field, before = layout.place(name, number)
         return code.at(frame.field_of(code, line, field), frame.extent(code, before))
 
-    values = {name: code.load(address(name), name) for name in stage.read_once}
-    values |= _means(frame, code, stage, [address(operand) for _, operand in stage.means])
-    for operation in stage.once:
-        values[operation.name] = evaluate(code, frame.elementary, operation, values)
+    means = _means(frame, code, stage, [address(operand) for _, operand in stage.means])
+    with code.vectors_of(frame.row):
+        values = {name: code.load(address(name), name) for name in stage.read_once} | means
+        for operation in stage.once:
+            values[operation.name] = evaluate(code, frame.elementary_of_row, operation, values)
     for name, value in values.items():
         if name not in stage.read_once and (name in layout.kept or name in layout.temporaries):
-            code.store(value, address(name))
+            code.store(code.resized(value, code.vector), address(name))
 
 
 def _means(frame: Frame, code: Code, stage: Stage, operands: list[Value]) -> dict[str, Value]:
@@ -124,8 +125,11 @@ def _means(frame: Frame, code: Code, stage: Stage, operands: list[Value]) -> dic
             if not frame.nets:  # what fills the last register up may be anything
                 value = code.first_lanes(value, code.sub(units, first))
             code.builder.store(code.builder.fadd(code.builder.load(total, typ=code.vector), value), total)
-    count, values = code.splat(code.builder.sitofp(units, code.scalar)), {}
+    with code.vectors_of(frame.row):
+        count = code.splat(code.builder.sitofp(units, code.scalar))
+    values = {}
     for (name, _), total in zip(stage.means, totals, strict=True):
         result = code.builder.load(total, typ=code.vector)
-        values[name] = code.builder.fdiv(result if frame.nets else code.sum_of_lanes(result), count, name=name)
+        result = result if frame.nets else code.sum_of_lanes(result)
+        values[name] = code.builder.fdiv(code.resized(result, frame.row), count, name=name)
     return values

@@ -173,6 +173,20 @@ class Code:
         """The vector of zeros."""
         return self.splat(0.0)
 
+    @contextlib.contextmanager
+    def vectors_of(self, vector: ir.VectorType) -> Iterator[None]:
+        """Load, store and compute in vectors of another width."""
+        before, self.vector, self.lanes = self.vector, vector, vector.count
+        yield
+        self.vector, self.lanes = before, before.count
+
+    def resized(self, value: Value, vector: ir.VectorType) -> Value:
+        """Return a vector of another width, with the first lane in every one."""
+        if value.type == vector:
+            return value
+        lanes = ir.Constant(ir.VectorType(I32, vector.count), None)
+        return self.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), lanes)
+
     def first_lanes(self, value: Value, count: Value) -> Value:
         """Return a vector with zeros in all but so many lanes."""
         numbers = ir.VectorType(I32, self.lanes)
