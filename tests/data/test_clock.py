@@ -46,6 +46,22 @@ def test_however_it_is_written(values: Any) -> None:
     np.testing.assert_array_equal(found.elapsed, found.local)
 
 
+@pytest.mark.parametrize("written", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y"])
+@pytest.mark.parametrize("every", ["MS", "QS", "D", "W"])
+def test_days_and_months_in_either_order(written: str, every: str) -> None:
+    """The first of every month reads as some days in January, too; months are not of one length."""
+    dates = pandas.date_range("2005-01-01", periods=60, freq=every)
+    found = times_of(dates.strftime(written).to_series())
+    np.testing.assert_array_equal(found.local.astype("M8[us]"), dates.to_numpy().astype("M8[us]"))
+
+
+def test_ten_days_of_a_month() -> None:
+    """They read as the same day of ten months, too."""
+    days = pandas.date_range("2020-02-01", periods=10)
+    found = times_of(days.strftime("%d/%m/%Y").to_series())
+    np.testing.assert_array_equal(found.local.astype("M8[us]"), days.to_numpy().astype("M8[us]"))
+
+
 def test_a_format_of_its_own() -> None:
     found = times_of(["20_03_01", "20_04_01"], "%y_%m_%d")
     assert found.local.astype("M8[us]").astype("M8[D]").astype(str).tolist() == ["2020-03-01", "2020-04-01"]

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -99,6 +100,22 @@ def test_a_gradient_that_is_never_finite() -> None:
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"fit - no checkpoint in .* to go on from - leave out resume to begin anew"):
+        train(folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half of it", pickle.dumps({"state_dict": Path("here")}, 2)])
+def test_a_damaged_checkpoint(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(OptionError, match=r"last.ckpt can not be read \(\w+\): it is damaged.*leave out resume"):
+        train(folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("kept", [{}, {"net.0.weight": torch.zeros(7)}])
+def test_a_checkpoint_of_another_net(kept: dict, tmp_path: Path) -> None:
+    torch.save({"state_dict": kept}, tmp_path / "last.ckpt")
+    with pytest.raises(
+        OptionError, match=r"last.ckpt is of another net: .* is .* there and .* here - give the options"
+    ):
         train(folder=tmp_path, resume=True)
 
 

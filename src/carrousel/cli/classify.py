@@ -89,7 +89,7 @@ def _say(classifier: "Classifier", folder: Path, report: bool) -> None:
         typer.echo(f"The predictions: {folder / 'predictions.csv'}")
     if report:
         typer.echo(f"The report: {folder / 'report.html'}")
-    typer.echo(f"Classify more: carrousel predict {folder} DATA")
+    typer.echo(f"Classify more: carrousel predict {folder} DATA{options.own_cell(classifier)}")
 
 
 def say_scores(scores: dict[str, Any], is_whole: bool = True) -> None:

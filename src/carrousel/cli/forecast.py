@@ -94,7 +94,7 @@ def _say(forecaster: "Forecaster", folder: Path, report: bool) -> None:
         typer.echo(f"The forecast: {folder / 'forecast.csv'}")
     if report:
         typer.echo(f"The report: {folder / 'report.html'}")
-    more = " --future-data FILE" if forecaster.future else ""
+    more = (" --future-data FILE" if forecaster.future else "") + options.own_cell(forecaster)
     typer.echo(f"Forecast from new rows: carrousel predict {folder} NEW_ROWS.csv{more}")
 
 

@@ -65,7 +65,7 @@ def generate(
             _say(generator)
         typer.echo(sample)
         if not run.quiet:
-            _say_where(folder, run.report)
+            _say_where(generator, folder, run.report)
 
     run.keep(generator, folder, say)
 
@@ -97,8 +97,8 @@ def _say(generator: "Generator") -> None:
     typer.echo(f"\n{verdict(generator.metrics_)}\n")
 
 
-def _say_where(folder: Path, report: bool) -> None:
+def _say_where(generator: "Generator", folder: Path, report: bool) -> None:
     typer.echo(f"\nThe run: {folder}")
     if report:
         typer.echo(f"The report: {folder / 'report.html'}")
-    typer.echo(f"More of it: carrousel predict {folder} --prompt '...'")
+    typer.echo(f"More of it: carrousel predict {folder} --prompt '...'{options.own_cell(generator)}")

@@ -16,7 +16,19 @@ from carrousel.cli.app import INTERRUPTED
 if TYPE_CHECKING:
     from carrousel.models.estimator import Estimator
 
-__all__ = ["Cell", "Dropout", "Force", "Layers", "MaxSeconds", "Missing", "Rate", "Run", "unfinished", "with_run"]
+__all__ = [
+    "Cell",
+    "Dropout",
+    "Force",
+    "Layers",
+    "MaxSeconds",
+    "Missing",
+    "Rate",
+    "Run",
+    "own_cell",
+    "unfinished",
+    "with_run",
+]
 
 Missing = Annotated[str, typer.Option(help="error, ffill, interpolate, or mask.")]
 Cell = Annotated[str, typer.Option(help="A name that `carrousel cells` lists, or file.py:name.")]
@@ -128,6 +140,11 @@ def with_run(
     filled.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     filled.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return filled
+
+
+def own_cell(estimator: "Estimator") -> str:
+    """What a command that reads a run has to be told where its cell is the user's own."""
+    return f" --cell {estimator.cell}" if isinstance(estimator.cell, str) and ":" in estimator.cell else ""
 
 
 def unfinished(folder: Path) -> Path:

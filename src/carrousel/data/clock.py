@@ -187,9 +187,17 @@ def _parse_dates(column: Any, time_format: str | None) -> Any:
         )
     if day_first.isna().any() and month_first.isna().any():
         return month_first if month_first.isna().sum() <= day_first.isna().sum() else day_first
-    if month_first.isna().any() or day_first.diff().nunique() < month_first.diff().nunique():
+    if month_first.isna().any() or (not day_first.isna().any() and _kinds(day_first) < _kinds(month_first)):
         return day_first
     return month_first if not month_first.isna().any() else day_first
+
+
+def _kinds(times: Any) -> tuple[int, int]:
+    """How many different steps there are, counted in months where all lie on one day of the month; and in days."""
+    days = int(times.diff().nunique())
+    if times.dt.day.nunique() > 1 or times.dt.normalize().ne(times).any():
+        return days, days
+    return int((times.dt.year * 12 + times.dt.month).diff().nunique()), days
 
 
 def _with_offsets(column: Any, offsets: Any, name: str) -> Times:

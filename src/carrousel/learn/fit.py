@@ -75,6 +75,8 @@ def fit(
         stack.enter_context(torch.random.fork_rng())
         interrupted = stack.enter_context(_first_interrupt())
         lesson = Lesson(net, losses, training, validation, settings)
+        if resume and checkpoint is not None:
+            _check(checkpoint, lesson)
         keeper = Keeper(checkpoint, settings, interrupted)
         trainer = Trainer(**_options(settings, keeper), plugins=[Checkpoints()])
         try:
@@ -102,6 +104,25 @@ def fit(
 def checkpoint_of(folder: Path | None) -> Path | None:
     """The file that a resumed run goes on from."""
     return None if folder is None else folder / "last.ckpt"
+
+
+def _check(checkpoint: Path, lesson: torch.nn.Module) -> None:
+    """Refuse a checkpoint that is damaged, or of another net."""
+    try:
+        kept = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        shapes = {name: tuple(value.shape) for name, value in kept.items()}
+    except Exception as error:  # whatever the bytes make torch raise
+        raise OptionError(
+            f"fit - {checkpoint} can not be read ({type(error).__name__}): it is damaged, or no checkpoint of ours - "
+            "leave out resume to begin anew"
+        ) from error
+    wanted = {name: tuple(value.shape) for name, value in lesson.state_dict().items()}
+    if shapes != wanted:
+        name = next(n for n in (*wanted, *shapes) if shapes.get(n) != wanted.get(n))
+        raise OptionError(
+            f"fit - {checkpoint} is of another net: {name} is {shapes.get(name)} there and {wanted.get(name)} here - "
+            "give the options and the data that it was begun with, or leave out resume to begin anew"
+        )
 
 
 def _options(settings: Training, keeper: "Keeper") -> dict[str, Any]:

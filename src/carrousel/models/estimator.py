@@ -157,7 +157,8 @@ class Estimator(BaseEstimator):
         params = dict(run.config["params"])
         if cell is None and ":" in str(params["cell"]):
             raise ModelError(
-                f"{folder} - was trained with the cell {params['cell']} - pass it: cell={params['cell']!r}"
+                f"{folder} - was trained with the cell {params['cell']} - pass it: cell={params['cell']!r}, on the "
+                f"command line --cell {params['cell']}"
             )
         params |= {"cell": cell or params["cell"], "device": device}
         try:
