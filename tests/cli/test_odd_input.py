@@ -211,3 +211,17 @@ def test_texts_that_are_none(call: Call) -> None:
     assert "byte 0xff at offset 8 is not UTF-8" in call("generate", "text.txt", *SMALL, code=2)
     Path("text.txt").write_text("abc abd " * 200)
     assert "prompt - it has 'x', not among the" in call("generate", "text.txt", "--prompt", "xa", *SMALL, code=2)
+
+
+def test_an_own_cell_is_named_in_the_command_that_is_printed(call: Call) -> None:
+    Path("cells.py").write_text(
+        "from carrousel import cell\nfrom carrousel.functions import tanh\n\n\n@cell\n"
+        "def mine(x, h_prev, W, R, b):\n    h = tanh(W.h @ x + b.h + R.h @ h_prev)\n    return h\n"
+    )
+    Path("sales.csv").write_text(PLAIN)
+    wanted = ["--horizon", "3", "--missing", "ffill", "--hidden", "4", "--epochs", "1", "--no-report", "--out", "run"]
+    said = call("forecast", "sales.csv", "--cell", "cells.py:mine", *wanted)
+    (command,) = re.findall(r"carrousel (predict run) NEW_ROWS.csv (--cell cells.py:mine)$", said, flags=re.MULTILINE)
+    call(*command[0].split(), "sales.csv", *command[1].split())
+    refused = call("predict", "run", "sales.csv", code=2)
+    assert "on the command line --cell cells.py:mine" in " ".join(refused.split())
