@@ -31,6 +31,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tu
         (GOOD, ["--lr", "-1"], "lr is -1"),
         (GOOD, ["--device", "cuda:7"], "device 'cuda:7'"),
         (GOOD, ["--cell", "lstmm"], "Did you mean"),
+        (GOOD, ["--windows", "0"], "greater than or equal to 1"),
         (GOOD.replace(",3\n", ",n/a\n", 1), [], "n/a"),
         (GOOD.replace(",3\n", ",\n", 1), [], "missing"),
         (GOOD.replace(",3\n", ",inf\n", 1), [], "inf"),

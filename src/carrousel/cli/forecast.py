@@ -31,7 +31,7 @@ def forecast(
     time_format: Annotated[str | None, typer.Option(help="As %d/%m/%Y.", show_default="found")] = None,
     missing: options.Missing = "error",
     scaler: Annotated[str, typer.Option(help="standard, robust, or none.")] = "standard",
-    windows: Annotated[int, typer.Option(help="Rolling forecasts that are kept in backtest.csv.")] = 5,
+    windows: Annotated[int, typer.Option(min=1, help="Rolling forecasts that are kept in backtest.csv.")] = 5,
     cell: options.Cell = "lstm",
     hidden: Annotated[int, typer.Option(help="Hidden units of each layer.")] = 64,
     layers: options.Layers = 1,
