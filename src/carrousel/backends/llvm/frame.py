@@ -82,6 +82,10 @@ class Frame:
         """Load an argument that is an address."""
         return self.word(code, name, PTR)
 
+    def is_given(self, code: Code, name: str) -> Value:
+        """Whether the call has an argument that is an address."""
+        return code.builder.icmp_unsigned("!=", self.pointer(code, name), ir.Constant(PTR, None))
+
     def units(self, code: Code, size: str) -> Value:
         """How many units there are of a size."""
         return self.word(code, UNITS[size])

@@ -11,7 +11,7 @@ __all__ = ["write_advance", "write_clear", "write_collect", "write_cut", "write_
 def length_of(frame: Frame, code: Code, row: Value) -> Value:
     """The number of steps of a row."""
     lengths = frame.pointer(code, "lengths")
-    given = code.builder.icmp_unsigned("!=", lengths, ir.Constant(PTR, None))
+    given = frame.is_given(code, "lengths")
     every = code.word_at(code.arguments["arguments"], frame.index["time"])
     return code.word(code.choose(given, code.word_at(lengths, row), every), 0)
 
@@ -20,7 +20,7 @@ def is_reset(frame: Frame, code: Code, t: Value, row: Value, length: Value) -> V
     """Whether a boundary lies before step t of a row, in the direction of the walk."""
     resets = frame.pointer(code, "resets")
     at = code.add(t, frame.word(code, "reverse"))
-    given = code.builder.icmp_unsigned("!=", resets, ir.Constant(PTR, None))
+    given = frame.is_given(code, "resets")
     inside = code.builder.and_(given, code.compare(at, "<", length))
     index = code.add(code.mul(at, rows_in_all(frame, code)), row)
     no = code.variable(BYTE, ir.Constant(BYTE, 0))

@@ -28,7 +28,7 @@ __all__ = ["ENTRY", "TEAM", "write_sequence"]
 #: The functions that a compiled kernel is called by: on one thread, and by each thread of a team.
 ENTRY, TEAM = "sequence", "sequence_team"
 
-_INT, _NULL = ir.IntType(32), ir.Constant(PTR, None)
+_INT = ir.IntType(32)
 
 
 def write_sequence(frame: Frame) -> None:
@@ -131,8 +131,7 @@ class _Walk:
     def project(self, number: Value, columns: Value, rows: Rows3, share: Share) -> None:
         """Compute the products around the walk for one block."""
         if self._project is not None and self.layout.is_backward:
-            wanted = self.code.builder.icmp_unsigned("!=", self.frame.pointer(self.code, "dx"), _NULL)
-            with self.code.when(wanted):
+            with self.code.when(self.frame.is_given(self.code, "dx")):
                 self._call(self._project, number, columns, rows, share)
         elif self._project is not None:
             self._call(self._project, number, columns, rows, share)
@@ -192,8 +191,7 @@ def _write_steps(frame: Frame) -> Code:
         n = code.builder.load(count, typ=I64)
         code.call(step, a["arguments"], a["table"], a["net"], t, n, a["thread"], a["threads"])
         if cut is not None:
-            resets = frame.pointer(code, "resets")
-            with code.when(code.builder.icmp_unsigned("!=", resets, _NULL)):
+            with code.when(frame.is_given(code, "resets")):
                 code.call(cut, a["arguments"], a["net"], t, *rows, a["thread"], a["threads"])
                 frame.barrier(code, a["threads"])
     code.done()
@@ -202,10 +200,10 @@ def _write_steps(frame: Frame) -> Code:
 
 def _is_next(frame: Frame, code: Code, i: Value, t: Value) -> Value:
     """Whether a step's addresses follow from the last one's: no row begins, ends or is reset, no block begins."""
-    none = [code.builder.icmp_unsigned("==", frame.pointer(code, name), _NULL) for name in ("lengths", "resets")]
+    ragged = code.builder.or_(frame.is_given(code, "lengths"), frame.is_given(code, "resets"))
     begin = code.mul(frame.word(code, "reverse"), code.sub(frame.word(code, "time"), 1))
     inside = [code.compare(i, ">", code.add(code.arguments["start"], 1)), code.compare(t, "!=", begin)]
-    return code.builder.and_(code.builder.and_(*none), code.builder.and_(*inside))
+    return code.builder.and_(code.builder.not_(ragged), code.builder.and_(*inside))
 
 
 def _write_projection(frame: Frame) -> Code:
