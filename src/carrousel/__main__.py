@@ -1,6 +1,16 @@
-"""`python -m carrousel`."""
+"""`carrousel` and `python -m carrousel`."""
 
-from carrousel.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line, also for who changes their mind while it is still imported."""
+    try:
+        from carrousel.cli import main
+    except KeyboardInterrupt:
+        sys.exit(130)
+    main()
+
 
 if __name__ == "__main__":
     main()

@@ -7,57 +7,130 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 import carrousel
+from carrousel.cli import app
 
-SMALL = ["--hidden", "8", "--embed", "4", "--seq", "8", "--batch", "4", "--max-seconds", "1e6", "--patience", "1000"]
+COMMANDS = {
+    "generate": ["text.txt", "--hidden", "8", "--embed", "4", "--seq", "8", "--batch", "4"],
+    "forecast": ["sales.csv", "--missing", "ffill", "--horizon", "3", "--hidden", "4"],
+    "classify": ["waves.npz", "--hidden", "4", "--layers", "1"],
+}
+#: The clock has no part in it, and training does not end by itself.
+ENDLESS = ["--max-seconds", "1e6", "--patience", "1000000", "--threads", "1", "--no-report"]
 
 
-def start(folder: Path, out: str, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "carrousel", "generate", "text.txt", "--out", out, *SMALL, "-q", "--no-report"]
+def command_of(kind: str, epochs: int, out: str) -> list[str]:
+    return [kind, *COMMANDS[kind], *ENDLESS, "--epochs", str(epochs), "--out", out]
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*command, *options], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "carrousel", *command],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
-def ended(process: subprocess.Popen) -> int:
+def ended(process: subprocess.Popen) -> tuple[int, str]:
     _, err = process.communicate(timeout=240)
     assert "Traceback" not in err, err
-    return process.returncode
+    return process.returncode, err
 
 
-def wait_for_checkpoint(process: subprocess.Popen, folder: Path, out: str) -> None:
-    while not (folder / f"{out}.unfinished" / "last.ckpt").exists():
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *command: str) -> dict[str, torch.Tensor]:
+    """Run a command to its end, in this process, and return the weights."""
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(app, list(command))
+    assert done.exit_code == 0, done.output
+    return load_file(folder / command[command.index("--out") + 1] / "weights.safetensors")
+
+
+def wait_for_checkpoint(process: subprocess.Popen, unfinished: Path) -> None:
+    while not (unfinished / "last.ckpt").exists():
         assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
+        time.sleep(0.002)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "text.txt").write_text("The quick brown fox jumps over the lazy dog. " * 60)
+    lines = (f"2024-{1 + day // 28:02}-{1 + day % 28:02},{(3 * day + day // 10) % 7}" for day in range(330))
+    (tmp_path / "sales.csv").write_text("\n".join(["day,sold", *lines]))
+    X = np.random.default_rng(0).normal(size=(60, 12, 2)).cumsum(1)
+    np.savez(tmp_path / "waves.npz", X=X, y=np.where(X[:, -1, 0] > 0, "up", "down"))
     return tmp_path
 
 
-def test_killed_and_gone_on_with(folder: Path) -> None:
-    assert ended(start(folder, "whole", "--epochs", "8")) == 0
-    killed = start(folder, "killed", "--epochs", "8")
-    wait_for_checkpoint(killed, folder, "killed")
+@pytest.mark.parametrize(
+    ("kind", "epochs", "part"), [("generate", 8, ""), ("forecast", 30, ""), ("classify", 40, "all")]
+)
+def test_killed_and_gone_on_with(
+    kind: str, epochs: int, part: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = start(folder, *command_of(kind, epochs, "killed"))
+    wait_for_checkpoint(killed, folder / "killed.unfinished" / part)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not (folder / "killed").exists()
-    assert ended(start(folder, "killed", "--epochs", "8", "--resume")) == 0
-    whole, gone_on = (load_file(folder / run / "weights.safetensors") for run in ("whole", "killed"))
+    whole = run(folder, monkeypatch, *command_of(kind, epochs, "whole"))
+    gone_on = run(folder, monkeypatch, *command_of(kind, epochs, "killed"), "--resume")
     assert all(torch.equal(whole[name], gone_on[name]) for name in whole)
     assert not (folder / "killed.unfinished").exists()
 
 
+def test_killed_before_the_first_epoch_was_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    command = ["forecast", "sales.csv", "--horizon", "3", "--hidden", "4", "--epochs", "1", "--missing", "ffill"]
+    done = CliRunner().invoke(app, [*command, "--no-report", "-q", "--resume", "--out", "run"])
+    assert done.exit_code == 0, done.output
+    assert done.output == "warning: no checkpoint in run.unfinished to go on from: training begins anew\nrun\n"
+
+
+def test_which_run_is_to_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(app, ["generate", "text.txt", "--resume"])
+    assert done.exit_code == 2
+    assert "resume - goes on with a run that was killed, which one is not said - name its --out" in done.output
+
+
 def test_interrupted(folder: Path) -> None:
-    process = start(folder, "run", "--epochs", "1000000")
-    wait_for_checkpoint(process, folder, "run")
+    process = start(folder, *command_of("forecast", 1_000_000, "run"))
+    wait_for_checkpoint(process, folder / "run.unfinished")
     process.send_signal(signal.SIGINT)
-    assert ended(process) == 130
+    code, said = ended(process)
+    assert code == 130
+    assert "interrupted: the best weights are measured and kept; Ctrl-C again stops at once" in said
     assert carrousel.load(folder / "run").history_.stopped == "interrupted"
+    assert not (folder / "run.unfinished").exists()
+
+
+def test_interrupted_twice(folder: Path) -> None:
+    process = start(folder, *command_of("generate", 1_000_000, "run"))
+    wait_for_checkpoint(process, folder / "run.unfinished")
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    code, said = ended(process)
+    assert code == 130
+    assert said.endswith("carrousel: interrupted\n")
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.6])
+def test_interrupted_while_it_is_loaded(seconds: float, folder: Path) -> None:
+    process = start(folder, *command_of("forecast", 1_000_000, "run"))
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    code, _ = ended(process)
+    assert code == 130
+    assert not any(path.name.startswith("run") for path in folder.iterdir())

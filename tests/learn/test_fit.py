@@ -99,8 +99,26 @@ def test_a_gradient_that_is_never_finite() -> None:
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"fit - no checkpoint in .* to go on from - leave out resume to begin anew"):
-        train(folder=tmp_path, resume=True)
+    with pytest.warns(UserWarning, match=r"no checkpoint in .* to go on from: training begins anew"):
+        net, _ = train(folder=tmp_path / "anew", resume=True)
+    assert torch.equal(weights_of(net), weights_of(train()[0]))
+    with pytest.raises(OptionError, match=r"fit - resume without a folder - name the folder"):
+        train(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"devices": 9999}, r"Training - devices is 9999, this machine has \d+ cores - take fewer"),
+        ({"num_nodes": 2}, r"Training - 2 nodes, but nothing says how they find each other - start it .*torchrun"),
+    ],
+)
+def test_processes_that_would_wait_for_ever(
+    options: dict[str, int], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(OptionError, match=said):
+        Training(**options)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half of it", pickle.dumps({"state_dict": Path("here")}, 2)])
@@ -140,6 +158,18 @@ def test_interrupted_once_it_stops_and_keeps_the_best_weights(tmp_path: Path) ->
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert weights_from(process).isfinite().all()
+
+
+def test_interrupted_twice_it_stops_at_once() -> None:
+    def interrupting(net: torch.nn.Module, batch: tuple) -> torch.Tensor:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return losses(net, batch)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):  # not the SystemExit that Lightning makes of it
+        train(losses=interrupting)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_two_processes_equal_one_with_the_double_batch(tmp_path: Path) -> None:

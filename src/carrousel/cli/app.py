@@ -2,8 +2,11 @@
 
 import errno
 import os
+import signal
+import threading
 import warnings
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,22 +26,49 @@ class _Reporting(TyperGroup):
     """Says in one message, without a traceback, what a command raised, and in one line what it warns of."""
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _say_warning
+        with _interrupts() as interrupted, warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            try:
                 return super().invoke(ctx)
-        except CarrouselError as error:
-            typer.echo(f"carrousel: {error}", err=True)
-            failed = isinstance(error, BackendError | TrainingError) or _is_full(error.__cause__)
-            raise typer.Exit(_RUN_FAILED if failed else _BAD_INPUT) from error
-        except OSError as error:
-            if not _is_full(error):
-                raise
-            typer.echo(f"carrousel: output - can not be written: {error.strerror} - make room", err=True)
-            raise typer.Exit(_RUN_FAILED) from error
-        except KeyboardInterrupt as error:
-            typer.echo("\ncarrousel: interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from error
+            except BaseException as error:
+                ended = ("\ncarrousel: interrupted", INTERRUPTED) if interrupted.is_set() else _ended_by(error)
+                if ended is None:
+                    raise
+                message, code = ended
+                typer.echo(message, err=True)
+                raise typer.Exit(code) from error
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Remember a Ctrl-C: what it hits makes another error of it, a half-imported library or Lightning's exit."""
+    seen = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield seen  # whoever calls us looks after it
+        return
+
+    def note(number: int, frame: Any) -> None:
+        seen.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _ended_by(error: BaseException) -> tuple[str, int] | None:
+    """The message and the exit code of an error that is not a mistake of ours."""
+    if isinstance(error, CarrouselError):
+        failed = isinstance(error, BackendError | TrainingError) or _is_full(error.__cause__)
+        return f"carrousel: {error}", _RUN_FAILED if failed else _BAD_INPUT
+    if isinstance(error, OSError) and _is_full(error):
+        return f"carrousel: output - can not be written: {error.strerror} - make room", _RUN_FAILED
+    if isinstance(error, KeyboardInterrupt):
+        return "\ncarrousel: interrupted", INTERRUPTED
+    return None
 
 
 def _say_warning(message: Warning | str, *args: Any, **kwargs: Any) -> None:
@@ -68,7 +98,12 @@ def main() -> None:
             nowhere = stack.enter_context(Path(os.devnull).open("w"))
             stack.enter_context(redirect_stdout(nowhere))
             stack.enter_context(redirect_stderr(nowhere))
-        app()
+        try:
+            app()
+        except SystemExit as end:
+            if end.code == INTERRUPTED:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more must not change how it ends
+            raise
 
 
 def _print_version(wanted: bool) -> None:

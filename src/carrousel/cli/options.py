@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carrousel.cli.app import INTERRUPTED
+from carrousel.errors import OptionError
 
 if TYPE_CHECKING:
     from carrousel.models.estimator import Estimator
@@ -68,9 +69,12 @@ class Run:
 
         Raises:
             OutputError: it is there already, or can not be written.
+            OptionError: a run is to go on, and it is not said which.
         """
         from carrousel.models.folder import check_free
 
+        if self.resume and self.out is None:
+            raise OptionError("resume - goes on with a run that was killed, which one is not said - name its --out")
         folder = self.out or Path("carrousel-runs") / time.strftime(f"{name}-%Y%m%d-%H%M%S")
         check_free(folder, self.force)
         return folder
@@ -89,8 +93,17 @@ class Run:
             *data: what on.
             folder: of the run; checkpoints lie beside it.
             **options: of its `fit`.
+
+        Raises:
+            KeyboardInterrupt: the user would not wait; what can be gone on from is said.
         """
-        estimator.fit(*data, folder=unfinished(folder), resume=self.resume, **options)
+        checkpoints = unfinished(folder)
+        try:
+            estimator.fit(*data, folder=checkpoints, resume=self.resume, **options)
+        except KeyboardInterrupt:
+            if checkpoints.exists():
+                typer.echo(f"\nThe epochs so far are kept: the same with --out {folder} --resume goes on.", err=True)
+            raise
 
     def keep(self, estimator: "Estimator", folder: Path, say: Callable[[], None]) -> None:
         """Write a run that was trained, and say so.

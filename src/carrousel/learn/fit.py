@@ -46,14 +46,16 @@ def fit(
         validation: the batches that the best weights are chosen on; by the training loss if None.
         settings: how long, how fast, on what.
         folder: where a checkpoint is kept after every epoch; none is kept if None.
-        resume: go on from that checkpoint; at the end the weights are those of a run that was never stopped.
+        resume: go on from that checkpoint; at the end the weights are those of a run that was never stopped. Where
+            none was written yet training begins anew, with a warning.
 
     Returns:
-        The epochs and why it stopped. Ctrl-C once stops after the batch and keeps the best weights.
+        The epochs and why it stopped. Ctrl-C once stops after the batch and keeps the best weights, twice stops at
+        once.
 
     Raises:
         TrainingError: the gradient was not finite before anything was learned.
-        OptionError: there is nothing to resume.
+        OptionError: resume without a folder, from a damaged checkpoint or from one of another net.
         OutputError: nothing can be written where TensorBoard's files are asked for.
         MissingExtraError: Lightning is not installed.
     """
@@ -67,20 +69,23 @@ def fit(
     from carrousel.learn.lesson import Keeper, Lesson
 
     checkpoint = checkpoint_of(folder)
-    if resume and (checkpoint is None or not checkpoint.exists()):
-        raise OptionError(f"fit - no checkpoint in {folder} to go on from - leave out resume to begin anew")
+    goes_on = resume and _is_there(checkpoint)
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_threads(settings.threads))
         stack.enter_context(torch.random.fork_rng())
         interrupted = stack.enter_context(_first_interrupt())
         lesson = Lesson(net, losses, training, validation, settings)
-        if resume and checkpoint is not None:
+        if checkpoint is not None and goes_on:
             _check(checkpoint, lesson)
         keeper = Keeper(checkpoint, settings, interrupted)
         trainer = Trainer(**_options(settings, keeper), plugins=[Checkpoints()])
         try:
-            trainer.fit(lesson, ckpt_path=str(checkpoint) if resume else None, weights_only=True)
+            trainer.fit(lesson, ckpt_path=str(checkpoint) if goes_on else None, weights_only=True)
+        except SystemExit as error:
+            if not interrupted.is_set():
+                raise
+            raise KeyboardInterrupt from error  # Lightning makes an exit of a second Ctrl-C
         except FloatingPointError as error:
             if keeper.best is None:
                 raise TrainingError(
@@ -104,6 +109,15 @@ def fit(
 def checkpoint_of(folder: Path | None) -> Path | None:
     """The file that a resumed run goes on from."""
     return None if folder is None else folder / "last.ckpt"
+
+
+def _is_there(checkpoint: Path | None) -> bool:
+    """Whether a run that is to go on can; one that was stopped before its first epoch was over begins anew."""
+    if checkpoint is None:
+        raise OptionError("fit - resume without a folder - name the folder that its checkpoints lie in")
+    if not checkpoint.exists():
+        warnings.warn(f"no checkpoint in {checkpoint.parent} to go on from: training begins anew", stacklevel=3)
+    return checkpoint.exists()
 
 
 def _check(checkpoint: Path, lesson: torch.nn.Module) -> None:

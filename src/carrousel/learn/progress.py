@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from carrousel.learn.history import History
 from carrousel.learn.lesson import Keeper, Lesson
 from carrousel.learn.settings import Training
 
@@ -41,7 +42,7 @@ class Progress(Callback):
         """Show the losses of the epoch."""
         if not trainer.is_global_zero:
             return
-        history = next(found for found in trainer.callbacks if isinstance(found, Keeper)).history  # type: ignore[attr-defined]
+        history = _kept_by(trainer)
         last, best = history.epochs[-1], history.best
         if self.console.is_terminal:
             said = f"epoch {last.epoch}: {last.train:.4f}, validation {last.validation:.4f}, best {best.validation:.4f}"
@@ -52,8 +53,10 @@ class Progress(Callback):
             self._print(values)
 
     def on_train_end(self, trainer: Trainer, lesson: LightningModule) -> None:
-        """Take the bar away."""
+        """Take the bar away; to who pressed Ctrl-C say what is done with it."""
         self.bar.stop()
+        if trainer.is_global_zero and _kept_by(trainer).stopped == "interrupted":
+            self._print("interrupted: the best weights are measured and kept; Ctrl-C again stops at once")
 
     def on_exception(self, trainer: Trainer, lesson: LightningModule, exception: BaseException) -> None:
         """Take the bar away."""
@@ -61,3 +64,8 @@ class Progress(Callback):
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _kept_by(trainer: Trainer) -> History:
+    """What happened so far."""
+    return next(found for found in trainer.callbacks if isinstance(found, Keeper)).history  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """How something is trained."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import torch
 from carrousel.errors import OptionError, OptionTypeError
 
 __all__ = ["Training", "number"]
+
+#: What torchrun, Slurm, MPI and LSF tell the processes that they start.
+_LAUNCHERS = ("MASTER_ADDR", "SLURM_JOB_ID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "LSB_JOBID")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Training:
         tensorboard: a folder for TensorBoard's event files; None writes none.
 
     Raises:
-        OptionError: a number is out of its range, or there is no such device.
+        OptionError: a number is out of its range, there is no such device, or not so many.
         OptionTypeError: a number is none, or a whole one is not whole.
     """
 
@@ -57,6 +61,7 @@ class Training:
         for name in ("lr", "clip", "max_seconds", "weight_decay"):
             _check_number(name, getattr(self, name))
         self.accelerator()
+        _check_processes(self)
 
     def accelerator(self) -> tuple[str, int]:
         """Return the kind of device and the number of the first one.
@@ -76,6 +81,20 @@ class Training:
         if device.type == "cuda" and (device.index or 0) >= found:
             raise OptionError(f"Training - device {self.device!r}, this machine has {found} GPUs - use device='auto'")
         return device.type, device.index or 0
+
+
+def _check_processes(settings: Training) -> None:
+    """Refuse more processes than can run, which would wait for each other."""
+    kind, first = settings.accelerator()
+    found = torch.cuda.device_count() - first if kind == "cuda" else os.cpu_count() or 1
+    if settings.devices > found:
+        what = "GPUs from there on" if kind == "cuda" else "cores"
+        raise OptionError(f"Training - devices is {settings.devices}, this machine has {found} {what} - take fewer")
+    if settings.num_nodes > 1 and not any(name in os.environ for name in _LAUNCHERS):
+        raise OptionError(
+            f"Training - {settings.num_nodes} nodes, but nothing says how they find each other - start it on each with "
+            f"torchrun --nnodes {settings.num_nodes} --node-rank K --master-addr ADDRESS, or with Slurm"
+        )
 
 
 def number(where: str, name: str, value: object) -> None:
