@@ -35,6 +35,7 @@ def refused(folder: Path, text: str) -> None:
 
 def test_what_is_written_is_read(folder: Path) -> None:
     run, found = run_of(), read(folder)
+    assert set(found.config.pop("sha256")) == {"weights.safetensors", "preprocess.json"}
     assert (found.config, found.preprocess, found.metrics, found.files) == (
         run.config,
         run.preprocess,
@@ -82,6 +83,12 @@ def test_a_folder_below_a_file_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"can not be written: .* - name another folder"):
         check_free(tmp_path / "file" / "run", overwrite=False)
+
+
+@pytest.mark.skipif(not Path("/sys").exists(), reason="only Linux has a folder in which not even root can write")
+def test_a_folder_that_may_not_be_written() -> None:
+    with pytest.raises(OutputError, match=r"^/sys - can not be written: .* - name another folder$"):
+        check_free(Path("/sys/run"), overwrite=False)
 
 
 def test_only_the_first_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +152,28 @@ def test_a_text_that_is_none(folder: Path) -> None:
 def test_a_damaged_file(folder: Path, text: str, said: str) -> None:
     (folder / "metrics.json").write_text(text)
     refused(folder, f"metrics.json - {said}")
+
+
+@pytest.mark.parametrize("name", ["preprocess.json", "weights.safetensors"])
+def test_a_file_of_another_run(folder: Path, name: str) -> None:
+    other = write_and_read(folder.with_name("other"), name)
+    (folder / name).write_bytes(other)
+    refused(folder, f"{name} - is damaged: its SHA-256 is not the one in config.json - train again, or take a copy")
+
+
+def write_and_read(folder: Path, name: str) -> bytes:
+    write(folder, Run({**run_of().config}, {"w": torch.zeros(3, 2)}, {"mean": None}, {}, {"history.csv": "epoch\n"}))
+    return (folder / name).read_bytes()
+
+
+def test_a_run_of_a_version_that_kept_no_sums(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    del config["sha256"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert read(folder).metrics["mae"] == 1.0
+
+
+@pytest.mark.parametrize("params", [None, "lstm", 3])
+def test_a_config_without_parameters(folder: Path, params: object) -> None:
+    (folder / "config.json").write_text(json.dumps({**run_of().config, "params": params}))
+    refused(folder, "config.json - was not written by carrousel")

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from carrousel.cell import Cell
-from carrousel.errors import MissingExtraError, ModelError, NotFittedError, OptionError, OptionTypeError
+from carrousel.errors import CarrouselError, MissingExtraError, ModelError, NotFittedError, OptionError, OptionTypeError
 from carrousel.learn.history import History
 from carrousel.learn.settings import Training, number
 from carrousel.models import folder as runs
@@ -155,19 +155,26 @@ class Estimator(BaseEstimator):
                 f"{folder} - is a run of `{run.config['kind']}`, {cls.__name__} reads `{cls.kind}` - use carrousel.load"
             )
         params = dict(run.config["params"])
-        if cell is None and ":" in str(params["cell"]):
+        if odd := sorted(set(params) - set(cls._get_param_names())):
             raise ModelError(
-                f"{folder} - was trained with the cell {params['cell']} - pass it: cell={params['cell']!r}, on the "
-                f"command line --cell {params['cell']}"
+                f"{Path(folder) / runs.CONFIG} - is damaged: {cls.__name__} has no parameter {', '.join(odd)} - train "
+                "again, or take a copy"
             )
-        params |= {"cell": cell or params["cell"], "device": device}
         try:
+            if cell is None and ":" in str(params["cell"]):
+                raise ModelError(
+                    f"{folder} - was trained with the cell {params['cell']} - pass it: cell={params['cell']!r}, on the "
+                    f"command line --cell {params['cell']}"
+                )
+            params |= {"cell": cell or params["cell"], "device": device}
             estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
             estimator.metrics_ = dict(run.metrics)
             estimator.history_ = History.from_csv(run.files["history.csv"], run.config["stopped"])
             estimator.report_, estimator.kept_ = "", {}
             estimator._restore(run.preprocess, run.weights)
-        except (KeyError, TypeError, IndexError, RuntimeError) as error:
+        except CarrouselError:
+            raise
+        except Exception as error:  # whatever comes of files that do not go together
             raise runs.damaged(Path(folder), error) from error
         return estimator
 

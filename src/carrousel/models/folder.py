@@ -1,6 +1,7 @@
 """A run is a folder of plain files, written whole or not at all; reading one executes nothing."""
 
 import ctypes
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,8 @@ __all__ = ["FORMAT", "Run", "check_free", "damaged", "read", "write"]
 FORMAT = 1
 CONFIG, WEIGHTS, PREPROCESS, METRICS = "config.json", "weights.safetensors", "preprocess.json", "metrics.json"
 HISTORY = "history.csv"
+#: The entry of config.json that tells whether the files that predictions depend on are those that were written.
+SUMS = "sha256"
 
 _PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".bin"}
 _TEXTS = {".csv", ".html", ".txt"}
@@ -84,10 +87,15 @@ def write(folder: Path, run: Run, overwrite: bool = False) -> None:
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    needed = {
+        WEIGHTS: save({name: value.contiguous() for name, value in run.weights.items()}),
+        PREPROCESS: _json(run.preprocess),
+    }
     try:
-        _write_file(beside / CONFIG, _json(run.config))
-        _write_file(beside / WEIGHTS, save({name: value.contiguous() for name, value in run.weights.items()}))
-        _write_file(beside / PREPROCESS, _json(run.preprocess))
+        sums = {name: hashlib.sha256(content).hexdigest() for name, content in needed.items()}
+        _write_file(beside / CONFIG, _json({**run.config, SUMS: sums}))
+        for name, content in needed.items():
+            _write_file(beside / name, content)
         _write_file(beside / METRICS, _json(run.metrics))
         for name, text in run.files.items():
             _write_file(beside / name, text.encode())
@@ -120,7 +128,7 @@ def read(folder: Path) -> Run:
             f"{folder} - {'has no ' + CONFIG if folder.is_dir() else 'is not there'} - name a run's folder"
         )
     config = _read_json(folder / CONFIG)
-    if not isinstance(config.get("format"), int) or "kind" not in config:
+    if not isinstance(config.get("format"), int) or not isinstance(config.get("params"), dict) or "kind" not in config:
         raise ModelError(f"{folder / CONFIG} - was not written by carrousel - name a run's folder")
     if config["format"] > FORMAT:
         raise ModelError(
@@ -130,6 +138,7 @@ def read(folder: Path) -> Run:
     others = {path.name for path in folder.iterdir() if path.name not in known and path.suffix in _TEXTS}
     files = {name: _text(folder / name) for name in sorted(others | {HISTORY})}
     weights, preprocess = _read_weights(folder / WEIGHTS), _read_json(folder / PREPROCESS)
+    _check_sums(folder, config.get(SUMS, {}))
     return Run(config, weights, preprocess, _read_json(folder / METRICS), files)
 
 
@@ -191,6 +200,16 @@ def _text(path: Path) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} - is damaged: {error} - train again, or take a copy") from error
+
+
+def _check_sums(folder: Path, sums: Any) -> None:
+    """Refuse files that are not what was written; a run of a version that kept no sums is taken as it is."""
+    for name in (WEIGHTS, PREPROCESS):
+        found = hashlib.sha256(_content(folder / name)).hexdigest()
+        if not isinstance(sums, dict) or sums.get(name, found) != found:
+            raise ModelError(
+                f"{folder / name} - is damaged: its SHA-256 is not the one in {CONFIG} - train again, or take a copy"
+            )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
