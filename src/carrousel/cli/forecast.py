@@ -59,10 +59,10 @@ def forecast(
     ahead = None if future_data is None else read_table(future_data)
     run.fit(
         forecaster, table, target=_columns(target or "", table), time=time, id=id, freq=freq, time_format=time_format,
-        folder=folder,
+        future=ahead, folder=folder,
     )  # fmt: skip
     if ahead is not None or not forecaster.future:
-        forecaster.keep("forecast.csv", forecaster.predict(future=ahead))
+        forecaster.keep("forecast.csv", forecaster.predict())
     forecaster.keep("backtest.csv", forecaster.backtest(windows=windows).frame)
     if run.report:
         forecaster.report(title=data.stem)

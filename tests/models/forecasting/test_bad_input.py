@@ -1,5 +1,6 @@
 """What is wrong with data, parameters and calls is said: where, what, what to do."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,18 @@ DATA = [
         "the series - 20 rows; horizon 6 with context 4 needs at least 4 + 3 * 6 = 22 - the largest workable",
     ),
     (
+        pandas.concat([DAYS.iloc[:rows].assign(place=rows) for rows in (10, 8)]),
+        {"target": "rain", "id": "place"},
+        "the longest series - 10 rows; horizon 6 with context 4 needs at least 4 + 3 * 6 = 22 - the largest workable "
+        "horizon is 2",
+    ),
+    (
+        DAYS,
+        {"target": "rain", "id": "day"},
+        "id - 'day' makes 200 series of 1 row each - name the column that tells series apart with --id (id=), or leave "
+        "it out where all rows are one series",
+    ),
+    (
         DAYS.iloc[:1],
         {"target": "rain"},
         "the series - 1 rows; horizon 6 with context 4 needs at least 4 + 3 * 6 = 22",
@@ -134,6 +147,7 @@ def test_fixed_context_that_is_too_long() -> None:
     [
         ({"horizon": 0}, "horizon - must be a whole number from 1 to 10000, got 0 - give another"),
         ({"horizon": 2.5}, "horizon - must be a whole number from 1 to 10000, got 2.5 - give another"),
+        ({"horizon": 24.5}, "horizon - must be a whole number from 1 to 10000, got 24.5 - give another"),
         ({"horizon": 10_001}, "horizon - must be a whole number from 1 to 10000, got 10001 - give another"),
         ({"level": 100}, "level - 100, expected percent between 0 and 100 - give one such as 90, or several"),
         ({"missing": "drop"}, "missing - 'drop' is no way to treat missing values - choose error, ffill, interpolate"),
@@ -200,10 +214,22 @@ def test_future_values_that_are_not_there(fitted: Forecaster) -> None:
     assert len(fitted.predict(future=ahead.iloc[:3], horizon=3)) == 3
     start = "future column 'wind' - it is needed for 6 steps after 2020-07-18; got "
     for given, known in ((None, 0), (ahead.iloc[:4], 4), (ahead.assign(day=ahead.day + pandas.Timedelta("2D")), 4)):
-        with pytest.raises(DataError, match=re.escape(f"{start}{known} - pass them in a table with future=")):
+        with pytest.raises(
+            DataError, match=re.escape(f"{start}{known} - pass them in a table with --future-data (future=)")
+        ):
             fitted.predict(future=given)
     with pytest.raises(DataError, match="future - the column 'wind' is not in the table of future values, its columns"):
         fitted.predict(future=ahead[["day"]])
+
+
+def test_future_values_are_looked_at_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = pandas.DataFrame({"day": pandas.date_range("2020-07-19", periods=6), "wind": 1.0})
+    fitted = small(future=["wind"]).fit(DAYS, target="rain", future=ahead)
+    pandas.testing.assert_frame_equal(fitted.predict(), fitted.predict(future=ahead))
+    assert "future column" not in fitted.report()
+    monkeypatch.setattr("carrousel.models.forecasting.fitting.fit", None)  # nothing is trained
+    with pytest.raises(DataError, match=r"future column 'wind' - it is needed for 6 steps after 2020-07-18; got 4"):
+        small(future=["wind"]).fit(DAYS, target="rain", future=ahead.iloc[:4])
 
 
 def test_other_columns_than_in_fit(fitted: Forecaster) -> None:
@@ -249,9 +275,29 @@ def test_a_loaded_model_has_no_data(fitted: Forecaster, tmp_path: Path) -> None:
     for call, todo in ((again.backtest, "pass data="), (again.report, "make it where the model is fitted")):
         with pytest.raises(DataError, match=f"a model that was loaded has no data - {todo}"):
             call()
-    (tmp_path / "run" / "preprocess.json").write_text("{}")
-    with pytest.raises(ModelError, match="is damaged"):
-        load(tmp_path / "run")
+
+
+def test_a_run_whose_files_do_not_go_together(fitted: Forecaster, tmp_path: Path) -> None:
+    def refused(message: str, **changed: Any) -> None:
+        config = json.loads((fitted.save(tmp_path / "run", overwrite=True) / "config.json").read_text())
+        (tmp_path / "run" / "config.json").write_text(json.dumps({**config, **changed}))
+        with pytest.raises(ModelError, match=message):
+            load(tmp_path / "run")
+
+    refused(
+        "config.json - is damaged: Classifier has no parameter calendar, context, .* - train again", kind="classify"
+    )
+    refused("run - is damaged: 'cell' is missing in its files - train again", params={"horizon": 6})
+    refused("run - is of `guess`|is a run of 'guess'", kind="guess")
+    # of a version that kept no sums
+    kept = json.loads((fitted.save(tmp_path / "run", overwrite=True) / "preprocess.json").read_text())
+    for name in ("roles", "plan", "memory", "frequency"):
+        fitted.save(tmp_path / "run", overwrite=True)
+        (tmp_path / "run" / "preprocess.json").write_text(json.dumps({**kept, name: None}))
+        config = json.loads((tmp_path / "run" / "config.json").read_text())
+        (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "sha256": {}}))
+        with pytest.raises(ModelError, match=r"run - is damaged: \w+Error, .* - train again, or take a copy"):
+            load(tmp_path / "run")
 
 
 def test_a_report_that_can_not_be_written(fitted: Forecaster, tmp_path: Path) -> None:

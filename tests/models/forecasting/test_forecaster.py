@@ -305,7 +305,7 @@ def test_frames_are_kept_with_the_run(hourly: Forecaster, tmp_path: Any) -> None
 def test_rolling_origins(hourly: Forecaster) -> None:
     measured = hourly.backtest(windows=3)
     assert measured.origins.tolist() == [402, 408, 414]
-    frame = hourly.frame_of(measured)
+    frame = measured.frame
     assert len(frame) == 18
     np.testing.assert_allclose(frame.y, Y[402:420])
     expected = hourly.predict(HOURLY.iloc[:408]).yhat

@@ -36,7 +36,6 @@ def test_a_frame_has_the_times_and_values_of_what_was_forecast(fitted: Forecaste
     assert measured.frame.day.tolist() == other.day[-12:].tolist()
     assert measured.frame.after.tolist() == [other.day[N - 13]] * 6 + [other.day[N - 7]] * 6
     assert measured.frame.y.tolist() == other.rain[-12:].tolist()
-    pandas.testing.assert_frame_equal(fitted.frame_of(measured), measured.frame)
 
 
 def test_what_came_is_written_as_it_was(fitted: Forecaster) -> None:

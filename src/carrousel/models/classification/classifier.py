@@ -29,6 +29,7 @@ from carrousel.models.classification.examples import Bucketed, losses, of_simila
 from carrousel.models.classification.net import ClassifyNet
 from carrousel.models.classification.options import check_options
 from carrousel.models.classification.results import result
+from carrousel.models.room import enough_memory
 
 __all__ = ["Classifier"]
 
@@ -133,6 +134,7 @@ class Classifier(ClassifierMixin, Reading):
 
     # ------------------------------------------------------------------ fit
 
+    @enough_memory()
     def fit(
         self,
         X: Any,

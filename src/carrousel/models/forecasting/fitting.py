@@ -22,6 +22,7 @@ from carrousel.models.forecasting.net import ForecastNet
 from carrousel.models.forecasting.plan import Plan, Wishes, make_plan, workable
 from carrousel.models.forecasting.preparation import Preparation, check_values, prepare
 from carrousel.models.forecasting.quantiles import check_levels, margins, pinball, probabilities
+from carrousel.models.forecasting.rows import ahead_of, future_values
 from carrousel.models.own_cell import find
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def fit_panel(
     folder: Path | None = None,
     resume: bool = False,
     held_out: Panel | None = None,
+    ahead: Panel | None = None,
 ) -> Fitted:
     """Fit a forecaster.
 
@@ -104,6 +106,7 @@ def fit_panel(
         training: how the network is trained.
         folder, resume: of checkpoints, as `carrousel.learn.fit` takes them.
         held_out: what is validated on, instead of a part of the panel.
+        ahead: the inputs known ahead, which are looked at before training.
 
     Raises:
         DataError: there is too little, or nothing to learn.
@@ -111,6 +114,8 @@ def fit_panel(
     """
     wishes = wishes if held_out is None else replace(wishes, val_fraction=0.0)
     panel, plan = _planned(panel, wishes)
+    if ahead is not None:
+        future_values(panel, ahead, ahead_of(panel, plan.horizon), plan.horizon)  # says what is missing
     own = None if held_out is None else apart(held_out, panel, plan)
     parts = Parts.of(panel, wishes)
     preparation = prepare(panel, parts.train, forecaster.scaler, plan.cycles)

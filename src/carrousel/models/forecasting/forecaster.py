@@ -24,6 +24,7 @@ from carrousel.models.forecasting.output import as_array, as_csv, as_frame
 from carrousel.models.forecasting.plan import Wishes, check_horizon, check_steps
 from carrousel.models.forecasting.quantiles import check_levels
 from carrousel.models.forecasting.rows import ahead_of, forecast_rows, future_values
+from carrousel.models.room import enough_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,6 +146,7 @@ class Forecaster(Estimator):
 
     # ------------------------------------------------------------------ fitting
 
+    @enough_memory()
     def fit(
         self,
         data: Any,
@@ -156,6 +158,7 @@ class Forecaster(Estimator):
         freq: str | None = None,
         time_format: str | None = None,
         val: Any = None,
+        future: Any = None,
         folder: Path | None = None,
         resume: bool = False,
     ) -> Self:
@@ -175,6 +178,8 @@ class Forecaster(Estimator):
             val: what the best weights and the width of the intervals are chosen on, instead of a part of `data`: other
                 rows of its series, as `data` is. Its windows know its own rows alone, a context and a horizon at least.
                 The test part is the end of `data` all the same.
+            future: a table of the columns known ahead, for the steps after the data; what is missing in it is said
+                before training, and `predict` and the report use it. A run does not keep it.
             folder: where a checkpoint is kept after every epoch; none is kept if None.
             resume: go on from that checkpoint.
 
@@ -193,18 +198,26 @@ class Forecaster(Estimator):
         reading = Reading(roles, parse_frequency(freq), self.missing, time_format)
         panel = read_panel(data, reading)
         held = None if val is None else read_held(val, panel.reading, is_doubted=reading.frequency is None)
-        return self._adopt(panel, folder, resume, held)
+        ahead = None if future is None else read_panel(future, panel.reading, needs_target=False)
+        return self._adopt(panel, folder, resume, held, ahead)
 
-    def _adopt(self, panel: Panel, folder: Path | None = None, resume: bool = False, held: Panel | None = None) -> Self:
+    def _adopt(
+        self,
+        panel: Panel,
+        folder: Path | None = None,
+        resume: bool = False,
+        held: Panel | None = None,
+        ahead: Panel | None = None,
+    ) -> Self:
         """Learn from series that are read."""
-        fitted = fit_panel(self, panel, self._wishes(), self._training(), folder, resume, held)
+        fitted = fit_panel(self, panel, self._wishes(), self._training(), folder, resume, held, ahead)
         self.net_, self.history_ = fitted.net, fitted.history
         self.plan_, self.preparation_ = fitted.plan, fitted.preparation
         self.margin_, self.linear_, self.naive_errors_ = fitted.margin, fitted.linear, fitted.naive_errors
         self.reading_, self.container_, self.understood_ = fitted.panel.reading, panel.container, fitted.understood
         self.memory_ = memory.remember(fitted.panel, max(fitted.plan.context, 1))
         self.result_: Measured = fitted.measured
-        self.panel_, self.report_ = fitted.panel, ""
+        self.panel_, self.ahead_, self.report_ = fitted.panel, ahead, ""
         self.kept_: dict[str, str] = {}
         self.metrics_ = {"understood": list(fitted.understood), **fitted.measured.to_dict()}
         return self
@@ -227,7 +240,7 @@ class Forecaster(Estimator):
             data: None for what comes after the data of `fit`; new rows that go on where it ended; or a history of its
                 own. The model itself does not change, `update` makes it remember.
             horizon: fewer steps than it was fitted for.
-            future: a table of the columns known ahead, with the times of all asked steps.
+            future: a table of the columns known ahead, with the times of all asked steps; that of `fit` if None.
             level: one of the levels it was fitted for; all of them if None.
 
         Returns:
@@ -243,7 +256,7 @@ class Forecaster(Estimator):
         self._check_fitted()
         steps, levels = check_steps(horizon, self.plan_.horizon), self._levels(level)
         panel = self._continued(data)
-        ahead = None if future is None else read_panel(future, self.reading_, needs_target=False)
+        ahead = self.ahead_ if future is None else read_panel(future, self.reading_, needs_target=False)
         times = ahead_of(panel, self.plan_.horizon)
         known = future_values(panel, ahead, times, steps)
         values = forecast_rows(
@@ -288,10 +301,6 @@ class Forecaster(Estimator):
         if refit:
             return rolling_refitted(self, panel, origins)
         return measure(self, panel, origins, "windows")
-
-    def frame_of(self, measured: Measured) -> Any:
-        """Return what `backtest` measured as a frame, its `frame`: origin, time, what came and what was forecast."""
-        return measured.frame
 
     def keep(self, name: str, frame: Any) -> None:
         """Write a frame into the run's folder too, when it is saved.
@@ -379,9 +388,6 @@ class Forecaster(Estimator):
 
     # ------------------------------------------------------------------ saving
 
-    def _files(self) -> dict[str, str]:
-        return {**self.kept_, **({"report.html": self.report_} if self.report_ else {})}
-
     def _preprocess(self) -> dict[str, Any]:
         return saving.kept_of(self)
 
@@ -390,4 +396,4 @@ class Forecaster(Estimator):
         self.net_ = build(self, self.plan_, self.memory_)
         self.net_.load_state_dict(dict(weights))
         self.net_.eval()
-        self.report_, self.kept_ = "", {}
+        self.ahead_ = None

@@ -66,7 +66,7 @@ def _ahead(forecaster: "Forecaster") -> list[Any]:
     """The forecasts after the data; none where inputs would have to be known ahead."""
     from carrousel.report.forecasting import Drawn
 
-    if forecaster.reading_.roles.future:
+    if forecaster.reading_.roles.future and forecaster.ahead_ is None:
         return []
     memory, plan = forecaster.memory_, forecaster.plan_
     some = memory.take(np.arange(min(_SERIES, len(memory.ids))))
@@ -79,7 +79,7 @@ def _ahead(forecaster: "Forecaster") -> list[Any]:
         forecaster.margin_,
         some,
         times,
-        future_values(some, None, times, plan.horizon),
+        future_values(some, forecaster.ahead_, times, plan.horizon),
     )
     found = []
     for series in range(len(some.ids)):

@@ -18,6 +18,7 @@ from carrousel.models.generation.net import Carried, HeldOut, Streams, TextNet, 
 from carrousel.models.generation.ngrams import NGrams
 from carrousel.models.generation.sampling import Sampling
 from carrousel.models.own_cell import find
+from carrousel.models.room import enough_memory
 from carrousel.nn.checks import whole_number
 
 __all__ = ["Generator"]
@@ -105,6 +106,7 @@ class Generator(Estimator):
 
     # ------------------------------------------------------------------ learning
 
+    @enough_memory()
     def fit(
         self, text: Source | Text, y: None = None, *, glob: str = "*", folder: Path | None = None, resume: bool = False
     ) -> Self:
