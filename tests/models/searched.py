@@ -44,5 +44,5 @@ FAILS = TrainingError("fit - the gradient is not finite")
 
 if __name__ == "__main__":
     naps = [0.05] * 100
-    found = tune(Quick(), naps, storage=sys.argv[1], trials=int(sys.argv[2]))
+    found = tune(Quick(), naps, storage=sys.argv[1], n_trials=int(sys.argv[2]))
     print(100 - len(naps), found.parameters["lr"])

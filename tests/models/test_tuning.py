@@ -37,7 +37,7 @@ WHATEVER = {"hidden_size": 5, "num_layers": 3, "dropout": 0.55, "lr": 0.05, "bat
 @pytest.mark.parametrize(("estimator", "data"), KINDS, ids=lambda value: getattr(value, "kind", ""))
 def test_every_kind_begins_with_its_own_parameters_and_goes_on_with_others(estimator: Estimator, data: Any) -> None:
     before = estimator.get_params()
-    found = tune(estimator, *data, trials=2)
+    found = tune(estimator, *data, n_trials=2)
     own, other = ({name: row[name] for name in found.parameters} for row in found.trials)
     assert own == {name: before[name] for name in WHATEVER}
     assert other != own
@@ -63,7 +63,7 @@ def test_a_space_without_the_own_parameters_begins_with_what_it_draws(sizes: Any
         lists = isinstance(sizes, list)
         return trial.suggest_categorical(name, sizes) if lists else trial.suggest_int(name, sizes[0], sizes[-1])
 
-    found = tune(Quick(), [], space={"hidden_size": draw}, trials=3)
+    found = tune(Quick(), [], space={"hidden_size": draw}, n_trials=3)
     assert all(row["hidden_size"] in sizes for row in found.trials)
     assert not [each for each in recwarn if "parameter" in str(each.message)]
 
@@ -72,7 +72,7 @@ def test_a_space_without_the_own_parameters_begins_with_what_it_draws(sizes: Any
 
 
 def test_the_best_is_kept_and_a_trial_that_failed_is_told() -> None:
-    found = tune(Quick(), ["epochs", FAILS, "epochs", "epochs"], trials=4)
+    found = tune(Quick(), ["epochs", FAILS, "epochs", "epochs"], n_trials=4)
     losses = [row["validation"] for row in found.trials]
     assert losses[1] is None
     assert found.best.history_.best.validation == min(loss for loss in losses if loss is not None)
@@ -85,22 +85,22 @@ def test_the_best_is_kept_and_a_trial_that_failed_is_told() -> None:
 
 def test_none_could_be_trained() -> None:
     with pytest.raises(OptionError, match=r"tune - none of 2 trials could be trained - look at one with fit\(\)"):
-        tune(Quick(), [FAILS] * 2, trials=2)
+        tune(Quick(), [FAILS] * 2, n_trials=2)
 
 
 def test_a_loss_that_is_not_finite_is_a_failure() -> None:
     with pytest.raises(OptionError, match="none of 1 trials"):
-        tune(Quick(), [], trials=1, again=math.inf)
+        tune(Quick(), [], n_trials=1, again=math.inf)
 
 
 def test_time_is_over() -> None:
-    assert len(tune(Quick(), [0.2], trials=50, timeout=0.1).trials) == 1
+    assert len(tune(Quick(), [0.2], n_trials=50, timeout=0.1).trials) == 1
 
 
 def test_each_trial_has_its_own_events() -> None:
     quick = Quick()
     quick.tensorboard = Path("events")
-    assert tune(quick, [], trials=1).best.tensorboard == Path("events/trial-0")
+    assert tune(quick, [], n_trials=1).best.tensorboard == Path("events/trial-0")
 
 
 # ---------------------------------------------------------------------- Ctrl-C
@@ -108,7 +108,7 @@ def test_each_trial_has_its_own_events() -> None:
 
 @pytest.mark.parametrize("how", ["interrupted", KeyboardInterrupt()])
 def test_interrupted_it_stops_and_keeps_the_best(how: Any) -> None:
-    found = tune(Quick(lr=0.003), ["epochs", how], trials=20)
+    found = tune(Quick(lr=0.003), ["epochs", how], n_trials=20)
     assert found.is_interrupted
     assert len(found.trials) == 2
     assert found.best.lr == 0.003
@@ -116,7 +116,7 @@ def test_interrupted_it_stops_and_keeps_the_best(how: Any) -> None:
 
 
 def test_interrupted_in_the_first_trial_it_keeps_what_that_has() -> None:
-    found = tune(Quick(), ["interrupted"], trials=20)
+    found = tune(Quick(), ["interrupted"], n_trials=20)
     assert (found.is_interrupted, len(found.trials), found.best.history_.stopped) == (True, 1, "interrupted")
 
 
@@ -155,16 +155,16 @@ def test_a_database_whose_tables_another_process_is_making(tmp_path: Path, monke
         return original(**options)
 
     monkeypatch.setattr(optuna, "create_study", create)
-    assert len(tune(Quick(), [], trials=1, storage=f"sqlite:///{tmp_path}/search.db").trials) == 1
+    assert len(tune(Quick(), [], n_trials=1, storage=f"sqlite:///{tmp_path}/search.db").trials) == 1
 
 
 def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/search.db"
-    first = tune(Quick(), [], trials=4, storage=storage)
-    again = tune(Quick(), [], trials=6, storage=storage)
+    first = tune(Quick(), [], n_trials=4, storage=storage)
+    again = tune(Quick(), [], n_trials=6, storage=storage)
     assert again.trials[:4] == first.trials
     assert len(again.trials) == 6
-    assert tune(Quick(), [], trials=6, storage=storage).parameters == again.parameters  # fitted anew, no more trials
+    assert tune(Quick(), [], n_trials=6, storage=storage).parameters == again.parameters  # fitted anew, no more trials
 
 
 # ---------------------------------------------------------------------- on a cluster
@@ -208,7 +208,7 @@ def cluster(cores: int, said: list[str]) -> ModuleType:
 def test_a_cluster_fits_a_trial_on_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setitem(sys.modules, "ray", cluster(2, said))
-    found = tune(Quick(), ["epochs", FAILS], trials=4, ray="cluster:1")
+    found = tune(Quick(), ["epochs", FAILS], n_trials=4, ray="cluster:1")
     assert said == ["cluster:1", "begun", "begun", *["ended", "begun"] * 2, "ended", "ended", "shut down"]
     losses = [row["validation"] for row in found.trials]
     assert losses.count(None) == 1
@@ -218,7 +218,7 @@ def test_a_cluster_fits_a_trial_on_each_core(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_cluster_is_shut_down_by_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setitem(sys.modules, "ray", cluster(3, said))
-    found = tune(Quick(), ["epochs", KeyboardInterrupt()], trials=9, ray="auto")
+    found = tune(Quick(), ["epochs", KeyboardInterrupt()], n_trials=9, ray="auto")
     assert found.is_interrupted
     assert said[-1] == "shut down"
     assert sum(row["validation"] is not None for row in found.trials) == 1
@@ -245,8 +245,8 @@ def test_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("parameters", "options", "error", "said"),
     [
-        ({}, {"trials": 0}, OptionError, "trials is 0, expected at least 1 - give a larger number"),
-        ({}, {"trials": 2.5}, OptionTypeError, "trials is 2.5, expected a whole number - give one from 1"),
+        ({}, {"n_trials": 0}, OptionError, "n_trials (--trials) is 0, expected at least 1 - give a larger number"),
+        ({}, {"n_trials": 2.5}, OptionTypeError, "n_trials (--trials) is 2.5, expected a whole number - give one from 1"),
         ({"hidden_size": "x"}, {}, OptionTypeError, "tune - hidden_size is 'x', expected a number - give one"),
         ({"lr": 0}, {}, OptionError, "lr is 0, expected a number above 0"),
         ({}, {"space": {"hiden_size": max}}, OptionError, "Quick has no parameter 'hiden_size'. Did you mean hidden"),
@@ -268,11 +268,11 @@ def test_processes_that_train_one_net_do_not_search() -> None:
 
 def test_a_study_of_something_else(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/search.db"
-    tune(Quick(), [], trials=1, storage=storage)
+    tune(Quick(), [], n_trials=1, storage=storage)
     with pytest.raises(OptionError, match="study 'carrousel' is one of 'forecast', not 'generate' - give it another"):
         tune(Generator(), "", storage=storage)
     with pytest.raises(OptionError, match=r"study 'carrousel': .*dynamic.* - give each search a study of its own"):
-        tune(Quick(hidden_size=5), [], trials=2, storage=storage)
+        tune(Quick(hidden_size=5), [], n_trials=2, storage=storage)
 
 
 def test_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def classify(
         typer.Option(help="Then train anew on what was held out too.", show_default="up to 2,000 sequences"),
     ] = None,
     epochs: Annotated[str, typer.Option(help="At most so many; auto: about 1,000 updates.")] = "auto",
-    max_seconds: options.MaxSeconds = 60.0,
+    max_seconds: options.MaxSeconds = 120.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs that are no better.")] = 30,
     lr: options.Rate = 2e-3,
     batch: Annotated[int, typer.Option(help="Sequences of an update.")] = 32,

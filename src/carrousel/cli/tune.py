@@ -52,7 +52,7 @@ class Search(options.Run):
         from carrousel.models.tuning import tune
 
         found = tune(
-            estimator, *data, trials=self.trials, timeout=self.timeout, storage=self.storage, study=self.study,
+            estimator, *data, n_trials=self.trials, timeout=self.timeout, storage=self.storage, study=self.study,
             ray=self.ray, **options,
         )  # fmt: skip
         estimator.__dict__.update(found.best.__dict__)

@@ -83,7 +83,7 @@ def tune(
     y: Any = None,
     *,
     space: Mapping[str, Draw] | None = None,
-    trials: int = 20,
+    n_trials: int = 20,
     timeout: float | None = None,
     storage: str | None = None,
     study: str = "carrousel",
@@ -99,7 +99,7 @@ def tune(
         estimator: a Forecaster, Classifier or Generator; it is not changed.
         data, y: as in its `fit`.
         space: parameter -> what draws it from an Optuna trial; `space_of` the estimator if None.
-        trials: fits in all, over all processes that share the storage.
+        n_trials: fits in all, over all processes that share the storage.
         timeout: begin no trial after this time, in seconds.
         storage: Optuna's address of a database, where processes and machines search together and a search that was
             killed goes on; in memory if None.
@@ -118,15 +118,15 @@ def tune(
         >>> wave = np.sin(np.arange(300) / 4) + np.arange(300) / 100
         >>> small = Forecaster(horizon=2, context=8, hidden_size=4, epochs=1, verbose=0)
         >>> lr = {"lr": lambda trial, name: trial.suggest_float(name, 1e-3, 1e-2)}
-        >>> len(tune(small, wave, space=lr, trials=2).trials)
+        >>> len(tune(small, wave, space=lr, n_trials=2).trials)
         2
 
     Source:
         Akiba et al. (2019), Optuna.
     """
-    _check(estimator, trials)
+    _check(estimator, n_trials)
     searched = space_of(estimator) if space is None else space
-    search = Search(_study_of(estimator, storage, study), estimator, searched, trials, timeout)
+    search = Search(_study_of(estimator, storage, study), estimator, searched, n_trials, timeout)
     given = (data,) if y is None else (data, y), fit
     fits = here(search.tasks(), given) if ray is None else over_ray(ray, search.tasks(), given)
     is_interrupted = False
@@ -145,11 +145,11 @@ def tune(
     return _tuned(search, given, is_interrupted)
 
 
-def _check(estimator: Estimator, trials: int) -> None:
-    if isinstance(trials, bool) or not isinstance(trials, int):
-        raise OptionTypeError(f"tune - trials is {trials!r}, expected a whole number - give one from 1")
-    if trials < 1:
-        raise OptionError(f"tune - trials is {trials}, expected at least 1 - give a larger number")
+def _check(estimator: Estimator, n_trials: int) -> None:
+    if isinstance(n_trials, bool) or not isinstance(n_trials, int):
+        raise OptionTypeError(f"tune - n_trials (--trials) is {n_trials!r}, expected a whole number - give one from 1")
+    if n_trials < 1:
+        raise OptionError(f"tune - n_trials (--trials) is {n_trials}, expected at least 1 - give a larger number")
     if estimator.devices * estimator.num_nodes > 1:
         raise OptionError(
             f"tune - devices is {estimator.devices}, num_nodes {estimator.num_nodes}, expected 1: each trial is fitted "
