@@ -92,9 +92,9 @@ def test_a_run_is_not_overwritten_unasked(run):
         (["steps.csv", "--cell", "lstn"], "lstm"),
         (["steps.csv", "--class-weight", "some"], "class_weight is 'some'"),
         (["steps.csv", "--test", "other.csv"], "test label 'z' was not in training"),
-        (["steps.csv", "--test", "narrow.csv"], "no column 'b'"),
+        (["steps.csv", "--test", "narrow.csv"], "fitted on 2 columns (a, b); the data has 1 of them (missing: b)"),
         (["one.csv"], "only class 'a' in y"),
-        (["wide.npz"], "shape (4, 6, 100)"),
+        (["wide.npz"], "pass --layout NCT (layout='NCT') for 6 channels and 100 steps"),
         (["steps.csv", "--device", "cuda:7"], "device 'cuda:7'"),
     ],
 )

@@ -49,14 +49,20 @@ def forecast(call: Call, content: str | bytes, *options: str, code: int = 0) -> 
         PLAIN.replace(",", ";").replace(".", ","),
         "\ufeff" + PLAIN.replace("\n", "\r\n"),
         gzip.compress(PLAIN.encode()),
+        "sep=;\r\n" + PLAIN.replace(",", ";").replace(".", ","),
     ],
-    ids=["semicolon", "decimal comma", "byte-order mark", "gzip"],
+    ids=["semicolon", "decimal comma", "byte-order mark", "gzip", "Excel"],
 )
 def test_however_it_is_written(call: Call, content: str | bytes) -> None:
     assert forecast(call, content) == "run\n"
     said = Path("run/forecast.csv").read_text()
     forecast(call, PLAIN, "--force")
     assert Path("run/forecast.csv").read_text() == said
+
+
+def test_comments_above_the_names_are_said_in_one_line(call: Call) -> None:
+    said = forecast(call, "# sold in our shops\n# by day\n" + PLAIN)
+    assert said == "warning: sales.csv: 2 lines above the names begin with # and are left out\nrun\n"
 
 
 def test_columns_in_unicode_and_like_an_option(call: Call) -> None:
@@ -100,6 +106,11 @@ def test_files_that_are_no_table(call: Call) -> None:
 
 
 def test_numbers_that_are_too_large(call: Call) -> None:
+    said = forecast(call, PLAIN, "--hidden", "99999999", code=2)
+    assert "fit - it does not fit into memory (" in said
+    assert said.endswith(" - take fewer hidden units or layers, a smaller batch or a shorter context\n")
+    assert "devices is 9999, this machine has" in forecast(call, PLAIN, "--devices", "9999", code=2)
+    assert "2 nodes, but nothing says how they find each other" in forecast(call, PLAIN, "--nodes", "2", code=2)
     assert "seed is 99999999999999999999999, expected 0 to" in forecast(call, PLAIN, "--seed", "9" * 23, code=2)
     said = forecast(call, PLAIN, "--windows", "500", "--batch", "5000")
     assert "warning: batch_size - 5000, there are" in said
@@ -153,6 +164,15 @@ def test_inputs_that_are_not_there(call: Call, trained: Path) -> None:
     assert "the data has 1 of them (missing: rain, holiday)" in said
 
 
+def test_inputs_that_are_too_few_are_said_before_training(call: Call, trained: Path) -> None:
+    given = (trained / "ahead.csv").read_text().splitlines()[:3]
+    Path("ahead.csv").write_text("\n".join(given))
+    options = ["--target", "sold", "--future", "holiday", "--missing", "ffill", "--horizon", "3", "--out", "short"]
+    said = call("forecast", str(trained / "sales.csv"), *options, "--future-data", "ahead.csv", code=2)
+    assert "future column 'holiday' - it is needed for 3 steps after 2024-12-22; got 2" in said
+    assert [path.name for path in Path().iterdir()] == ["ahead.csv"]
+
+
 def test_a_run_that_is_damaged_or_foreign(call: Call, trained: Path, tmp_path: Path) -> None:
     def predict(name: str, change: Callable[[bytes], bytes]) -> str:
         files = {path.name: path.read_bytes() for path in (trained / "run").iterdir()}
@@ -167,6 +187,10 @@ def test_a_run_that_is_damaged_or_foreign(call: Call, trained: Path, tmp_path: P
     said = predict("config.json", lambda old: re.sub(rb'"format": \d+', newer, old))
     assert f"is of format {FORMAT + 1}, this version reads up to {FORMAT} - upgrade carrousel" in said
     assert "preprocess.json - is damaged" in predict("preprocess.json", lambda old: old[:-9])
+    changed = predict("preprocess.json", lambda old: old.replace(b'"sold"', b'"gold"'))
+    assert "preprocess.json - is damaged: its SHA-256 is not the one in config.json" in changed
+    changed = predict("config.json", lambda old: old.replace(b'"forecast"', b'"classify"'))
+    assert "config.json - is damaged: Classifier has no parameter calendar" in changed
 
 
 def test_few_new_rows_are_measured_from_the_runs_own(call: Call, trained: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_text_and_all_that_is_printed_is_what_is_written(folder: Path) -> None
     ("options", "said"),
     [
         (["--storage", "nonsense://x"], "storage 'nonsense://x' can not be used: Can't load plugin"),
-        (["--trials", "0"], "trials is 0, expected at least 1"),
+        (["--trials", "0"], "n_trials (--trials) is 0, expected at least 1"),
         (
             ["--tensorboard", "/proc/x"],
             "/proc/x/trial-0 - can not be written: No such file or directory - name another",

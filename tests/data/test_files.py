@@ -10,7 +10,7 @@ import pandas
 import pytest
 
 from carrousel.data.files import read_table
-from carrousel.errors import DataError
+from carrousel.errors import DataError, DataWarning
 
 PLAIN = "day,rain\n2020-01-01,0.5\n2020-01-02,1.5\n"
 
@@ -33,8 +33,22 @@ def file_of(folder: Path, content: str | bytes, name: str = "rain.csv") -> Path:
         PLAIN.replace("\n", "\r\n"),
         PLAIN.replace(",", ", "),
         PLAIN.replace(",", "   "),
+        "sep=;\n" + PLAIN.replace(",", ";"),
+        '\ufeff"sep=\t"\r\n' + PLAIN.replace(",", "\t").replace(".", ","),
     ],
-    ids=["comma", "semicolon", "tab", "bar", "decimal comma", "byte-order mark", "windows", "spaces", "blanks"],
+    ids=[
+        "comma",
+        "semicolon",
+        "tab",
+        "bar",
+        "decimal comma",
+        "byte-order mark",
+        "windows",
+        "spaces",
+        "blanks",
+        "Excel",
+        "Excel's tab",
+    ],
 )
 def test_text(tmp_path: Path, content: str) -> None:
     table = read_table(file_of(tmp_path, content))
@@ -49,6 +63,30 @@ def test_gzip_and_parquet(tmp_path: Path) -> None:
     pandas.testing.assert_frame_equal(read_table(misnamed), expected)
     expected.to_parquet(tmp_path / "rain.parquet")
     pandas.testing.assert_frame_equal(read_table(tmp_path / "rain.parquet"), expected)
+
+
+@pytest.mark.parametrize(
+    ("above", "said"),
+    [
+        ('# a "quote\n\n#,"and another\n', "2 lines above the names begin with # and are left out"),
+        ("sep=,\r\n# one\r\n", "1 line above the names begins with # and is left out"),
+    ],
+)
+def test_comments_above_the_names(tmp_path: Path, above: str, said: str) -> None:
+    with pytest.warns(DataWarning, match=f"^rain.csv: {said}$"):
+        table = read_table(file_of(tmp_path, above + PLAIN))
+    assert table["rain"].tolist() == [0.5, 1.5]
+    with (
+        pytest.warns(DataWarning),
+        pytest.raises(DataError, match=f"in line {len(above.splitlines()) + 3}, saw 3"),
+    ):
+        read_table(file_of(tmp_path, above + PLAIN.replace("1.5", "1,5")))
+
+
+def test_names_that_begin_with_a_hash_are_no_comment(tmp_path: Path) -> None:
+    assert read_table(file_of(tmp_path, "#" + PLAIN)).columns.tolist() == ["#day", "rain"]
+    with pytest.warns(DataWarning, match="1 line above the names"):
+        assert read_table(file_of(tmp_path, "# mm\n# id,x\nu,1\n")).columns.tolist() == ["# id", "x"]
 
 
 def test_unicode_and_awkward_names(tmp_path: Path) -> None:
@@ -69,7 +107,10 @@ def test_text_for_missing_stays_text(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "rain.csv - it has 0 data rows - give a file with a line of names and lines of values"),
-        ("day,rain\n", "rain.csv - it has 0 data rows - give a file with a line of names and lines of values"),
+        (
+            "day,rain\n",
+            "rain.csv - it has 0 data rows, only names (day, rain) - give a file with a line of names and lines",
+        ),
         ("1,2\n3,4\n", "rain.csv - its first line is numbers (1, 2), expected names of columns - put a line of names"),
         ("2020-01-01,2\n2020-01-02,4\n", "rain.csv - its first line is numbers (2020-01-01, 2), expected names"),
         ("a,b,a\n1,2,3\n", "rain.csv - the column 'a' is there twice - give every column its own name"),
@@ -102,6 +143,20 @@ def test_text_for_missing_stays_text(tmp_path: Path) -> None:
             "rain.csv - it has one column, 'day:mm', and no number in it ('1:2') - separate columns by a",
         ),
         (b"\x1f\x8b\x08\x00broken", "rain.csv - it can not be unpacked ("),
+        (gzip.compress(bytes(range(65, 91)) * 4000)[:-9], "rain.csv - it can not be unpacked ("),
+        ("sep=;\n", "rain.csv - it has 0 data rows - give a file with a line of names and lines of values"),
+        ('{"day": [1, 2], "rain": [3, 4]}', "rain.csv - it looks like JSON, expected CSV or Parquet - give a table: a"),
+        ('[\n {"day": 1,\n  "rain": 3}\n]\n', "rain.csv - it looks like JSON, expected CSV or Parquet - give a table"),
+        ('["' + "é" * 40_000 + '"]', "rain.csv - it looks like JSON"),
+        ("<!DOCTYPE html>\n<html>a,1</html>\n", "rain.csv - it looks like HTML or XML, expected CSV or Parquet"),
+        (
+            "Dear Sir, it rained.",
+            "rain.csv - it looks like text that is no table ('Dear Sir, it rained.'), expected CSV",
+        ),
+        (
+            "Dear Sir,\nit rained, and I, too, was wet.\nYours\n",
+            "rain.csv - it looks like text that is no table ('Dear",
+        ),
     ],
 )
 def test_what_is_no_table(tmp_path: Path, content: str | bytes, message: str) -> None:

@@ -1,6 +1,7 @@
 """Labelled sequences of tables and files."""
 
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,48 @@ def test_a_column_that_numbers_the_rows_of_a_wide_frame_is_no_step():
 def test_wrong_tables(frame, asked, error, match):
     with pytest.raises(error, match=match):
         read(frame, asked)
+
+
+TRAINED = Columns("label", "id", None, ("x", "y2"))
+
+
+@pytest.mark.parametrize(
+    ("frame", "known", "match"),
+    [
+        (
+            LONG.drop(columns=["x", "y2"]),
+            replace(TRAINED, channels=tuple(f"c{k}" for k in range(1, 17))),
+            r"data - the model was fitted on 16 columns \(c1, c2, c3, c4, c5, c6, c7, ..., c16\); the data has 0 of "
+            r"them \(missing: c1, c2, c3, c4, c5, c6, c7, ..., c16\) - add them",
+        ),
+        (LONG.drop(columns="y2"), TRAINED, r"2 columns \(x, y2\); the data has 1 of them \(missing: y2\) - add them"),
+        (
+            LONG.rename(columns={"label": "Label"}),
+            TRAINED,
+            "table - has no column 'label', which was the label in training; columns are id, x, y2, Label. Did you "
+            r"mean Label\? - call the label 'label' here too",
+        ),
+        (
+            LONG.drop(columns="id"),
+            TRAINED,
+            "no column 'id', which was the id in training; .* call the id 'id' here too",
+        ),
+        (
+            LONG.rename(columns={"label": "kind"}),
+            None,
+            "label - no column is surely the label, and the model was fitted on no table that would tell its name - "
+            "call it 'label'; columns are id, x, y2, kind",
+        ),
+        (LONG.assign(target=1), None, "would tell its name - keep only one of label, target$"),
+    ],
+)
+def test_tables_that_are_not_like_the_training(frame, known, match):
+    with pytest.raises(DataError, match=match):
+        read(frame, known)
+
+
+def test_a_table_without_labels_is_like_the_training():
+    assert read(LONG.drop(columns="label"), TRAINED, labelled=False).labels is None
 
 
 def test_wrong_files(tmp_path):

@@ -67,6 +67,17 @@ def test_decimal_commas_are_read_and_said() -> None:
             "column 'rain' row 2 - 'n/a' is not a number - use --missing interpolate (missing='interpolate')",
         ),
         (["1", "wet"], "column 'rain' row 2 - 'wet' is not a number - correct it, or name another column"),
+        (
+            ["1", "$10.04"],
+            "column 'rain' row 2 - '$10.04' is not a number - take '$' out of all its numbers, as in 10.04, or name",
+        ),
+        (["10.04%"], "'10.04%' is not a number - take '%' out of all its numbers, as in 10.04, or name another column"),
+        (
+            ["€ 10,04"],
+            "'€ 10,04' is not a number - take '€' out of all its numbers, as in 10,04, or name another column",
+        ),
+        (["-USD 1,010.04"], "take 'USD' out of all its numbers, as in -1010.04, or name another column"),
+        (["A12"], "'A12' is not a number - correct it, or name another column"),
         ([1.0, np.inf], "column 'rain' row 2 - it is inf, expected a number - replace or drop it"),
         (["1", "-inf"], "column 'rain' row 2 - it is -inf, expected a number - replace or drop it"),
         (

@@ -30,14 +30,18 @@ def test_arrays_of_objects_are_lists():
 
 def test_layout():
     array = np.zeros((4, 6, 100))
-    with pytest.raises(DataError, match=r"shape \(4, 6, 100\) .* pass layout='NCT' \(6 channels, 100 steps\)"):
+    with pytest.raises(
+        DataError, match=r"shape \(4, 6, 100\) .* pass --layout NCT \(layout='NCT'\) for 6 channels and 100"
+    ):
         ragged(array)
     assert ragged(array, "NCT").lengths.tolist() == [100] * 4
     assert ragged(array, "NTC").lengths.tolist() == [6] * 4
     assert ragged(np.zeros((4, 1, 100))).lengths.tolist() == [100] * 4
     assert ragged(np.zeros((4, 100, 6))).channels == 6
     turned = [x.T for x in (np.zeros((5, 2)), np.zeros((7, 2)), np.zeros((5, 2)))]
-    with pytest.raises(DataError, match=r"shapes \(2, 5\), \(2, 7\).*layout='NCT' for 2 channels"):
+    with pytest.raises(
+        DataError, match=r"shapes \(2, 5\), \(2, 7\).*pass --layout NCT \(layout='NCT'\) for 2 channels"
+    ):
         ragged(turned)
     assert ragged(turned, "NCT").lengths.tolist() == [5, 7, 5]
 
@@ -75,7 +79,9 @@ def test_missing_numbers_are_filled_within_a_sequence():
     assert complete(x, "ffill", np.array([False])).steps[:, 0].tolist() == [1, 1, 3, 8, 8]
     assert complete(x, "interpolate", np.array([False])).steps[:, 0].tolist() == [1, 2, 3, 8, 8]
     assert complete(x, "mask", np.array([True])).steps[:, 1].tolist() == [0, 1, 0, 1, 0]
-    with pytest.raises(DataError, match=r"sequence 0 step 1 channel 'x' - is missing"):
+    with pytest.raises(
+        DataError, match=r"sequence 0 step 1 channel 'x' - is missing \(NaN\) - choose --missing \(missing=\) ffill"
+    ):
         complete(x, "error", np.array([False]), ["x"])
     with pytest.raises(DataError, match=r"sequence 0 step 1 channel 0 - is 1e\+200 \(above 1e\+150\) - replace"):
         complete(ragged([[1.0, 1e200]]), "error", np.array([False]))

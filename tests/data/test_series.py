@@ -181,6 +181,56 @@ def test_what_is_wrong_is_said(name: str, message: str) -> None:
         read(data, **roles)
 
 
+@pytest.mark.parametrize(
+    ("frame", "roles", "message"),
+    [
+        (
+            RAIN,
+            {"time": "rain"},
+            "target - 'rain' is the only column of numbers, and is taken as time: nothing remains to forecast - name "
+            "another with --time (time=), or leave it out; 'when' has",
+        ),
+        (
+            RAIN,
+            {"future": ("rain",)},
+            "and is taken as future: nothing remains to forecast - name another with --future",
+        ),
+        (
+            RAIN.assign(wind=1.0),
+            {"past": ("rain",), "future": ("wind",), "target": ("all",)},
+            "'rain', 'wind' are the only columns of numbers, and are taken as past and future: nothing remains to "
+            "forecast - name another with --past (past=) or --future (future=), or leave it out",
+        ),
+        (
+            pandas.DataFrame({"year": range(1900, 1920)}),
+            {},
+            "'year' is the only column of numbers, and is taken as time: nothing remains to forecast - name it with "
+            "--target (target=)",
+        ),
+        (
+            RAIN.assign(rain=[f"${k}" for k in range(50)]),
+            {},
+            "no column of numbers is left for it - name one with --target (target=); 'rain' has '$0': take '$' out of",
+        ),
+        (
+            RAIN.assign(wind=[f"{k}%" for k in range(10, 60)], day=1),
+            {"target": ("rain",), "past": ("wind",)},
+            "different texts, expected numbers or at most 50 words - it has '10%': take '%' out of all its numbers, as",
+        ),
+    ],
+)
+def test_columns_of_numbers_that_are_not_to_forecast(frame: Any, roles: dict[str, Any], message: str) -> None:
+    if "different texts" in message:
+        frame = pandas.concat([frame, frame.assign(when=frame.when + pandas.Timedelta("50h"), wind="9%")])
+    with pytest.raises(DataError, match=re.escape(message)):
+        read(frame, **roles)
+
+
+@pytest.mark.parametrize("ids", [range(50), [f"row {k}" for k in range(50)]])
+def test_a_column_with_another_value_in_each_row_is_no_id(ids: Any) -> None:
+    assert read(RAIN.assign(id=ids), target=("rain",)).reading.roles.id is None
+
+
 HOURS_AND_DAYS = pandas.concat([RAIN.assign(place="a"), RAIN.assign(place="b", when=DAYS)])
 THEN_EVERY_THIRD = pandas.concat([RAIN, RAIN[:20].assign(when=HOURS[-1] + pandas.Timedelta("3h") * ROWS)])
 DAYS_AND_MONTHS = pandas.concat(

@@ -40,7 +40,9 @@ def test_slices_of_long_texts_meet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_characters_are_listed() -> None:
-    with pytest.raises(DataError, match=r"prompt - it has 'x', 'ü', not among the 3 characters .* level='byte'"):
+    with pytest.raises(
+        DataError, match=r"prompt - it has 'x', 'ü', not among the 3 characters .* --level byte \(level='byte'\)"
+    ):
         Vocabulary.of("abc").encode("aüx", "prompt")
     with pytest.raises(DataError, match="and 2 more"):
         Vocabulary.of("abc").encode("0123456789")
@@ -135,9 +137,15 @@ def test_nothing_in_it(tmp_path: Path, level: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"abc\xffdef", r"byte 0xff at offset 3 is not UTF-8 - use level='byte', or save the file as UTF-8"),
-        (b"\x89PNG\r\n\x1a\n\0", r"byte 0x00 at offset 8: no text file - leave it out, or use level='byte'"),
-        ("Grüße".encode("utf-16"), r"it is UTF-16, not UTF-8 - save it as UTF-8, or use level='byte'"),
+        (
+            b"abc\xffdef",
+            r"byte 0xff at offset 3 is not UTF-8 - use --level byte \(level='byte'\), or save the file as UTF-8",
+        ),
+        (
+            b"\x89PNG\r\n\x1a\n\0",
+            r"byte 0x00 at offset 8: no text file - leave it out, or use --level byte \(level='byte'\)",
+        ),
+        ("Grüße".encode("utf-16"), r"it is UTF-16, not UTF-8 - save it as UTF-8, or use --level byte \(level='byte'\)"),
         (b"\xff\xfe\0\0a\0\0\0", r"it is UTF-32, not UTF-8"),
     ],
 )

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.utils import estimator_checks
 
 import carrousel
 from carrousel.errors import OptionError, OutputError
@@ -40,6 +41,20 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert [type(getattr(found, name)) for name in options] == [int, int, float, bool]
     assert np.array_equal(found.predict(), forecaster(**{k: v.item() for k, v in options.items()}).predict())
     assert type(clone(found).set_params(hidden_size=np.int64(6)).hidden_size) is int
+
+
+#: Those of scikit-learn's checks that fit nothing; on its tables the classifier alone can be fitted (test_sklearn.py).
+PROTOCOL = [
+    "estimator_cloneable", "estimator_repr", "estimator_tags_renamed",
+    "get_params_invariance", "mixin_order", "no_attributes_set_in_init", "parameters_default_constructible",
+    "set_params", "valid_tag_types",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", PROTOCOL)
+@pytest.mark.parametrize("kind", [carrousel.Forecaster, carrousel.Classifier, carrousel.Generator])
+def test_scikit_learns_protocol(kind: type, check: str) -> None:
+    getattr(estimator_checks, f"check_{check}")(kind.__name__, kind())
 
 
 @pytest.mark.parametrize(

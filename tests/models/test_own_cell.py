@@ -35,6 +35,18 @@ def test_a_name_a_file_and_a_cell(tmp_path: Path) -> None:
         ("cells.py:main", FILE, "has no cell 'main'; it has mine. Did you mean mine?"),
         ("cells.py:mine", "def mine(:", "does not run: invalid syntax"),
         ("cells.py:mine", "import nothing_of_this_name", "does not run: No module named 'nothing_of_this_name'"),
+        (
+            "cells.py:mine",
+            "import sys\nsys.exit(3)",
+            "cell - cells.py does not run: it raises SystemExit(3) when it is",
+        ),
+        ("cells.py:mine", "raise SystemExit", "it raises SystemExit() when it is read - mend the file"),
+        ("cells.py:mine", "1 / 0", "it raises ZeroDivisionError('division by zero') when it is read - mend the file"),
+        (
+            "cells.py:mine",
+            FILE.replace("h_prev +", "h_prve +").replace("@ h_prev", "@ h_prve"),
+            "unknown name 'h_prve'",
+        ),
         ("cells.txt:mine", FILE, "is no Python file - expected path/to/file.py:name"),
         ("lstmm", FILE, "Did you mean"),
     ],

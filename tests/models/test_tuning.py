@@ -246,7 +246,12 @@ def test_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     ("parameters", "options", "error", "said"),
     [
         ({}, {"n_trials": 0}, OptionError, "n_trials (--trials) is 0, expected at least 1 - give a larger number"),
-        ({}, {"n_trials": 2.5}, OptionTypeError, "n_trials (--trials) is 2.5, expected a whole number - give one from 1"),
+        (
+            {},
+            {"n_trials": 2.5},
+            OptionTypeError,
+            "n_trials (--trials) is 2.5, expected a whole number - give one from 1",
+        ),
         ({"hidden_size": "x"}, {}, OptionTypeError, "tune - hidden_size is 'x', expected a number - give one"),
         ({"lr": 0}, {}, OptionError, "lr is 0, expected a number above 0"),
         ({}, {"space": {"hiden_size": max}}, OptionError, "Quick has no parameter 'hiden_size'. Did you mean hidden"),

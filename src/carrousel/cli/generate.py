@@ -79,8 +79,9 @@ def write(generator: "Generator", prompt: str, length: int, *how: Any) -> None:
         length: symbols that follow it.
         *how: temperature, top_k, top_p and seed, as in `Generator.generate`.
     """
+    pieces = generator.stream(prompt, length, *how)  # says what is wrong before anything is printed
     typer.echo(prompt, nl=False)
-    for piece in generator.stream(prompt, length, *how):
+    for piece in pieces:
         typer.echo(piece, nl=False)
     typer.echo()
 

@@ -14,10 +14,17 @@ from carrousel.writing import write_whole
 __all__ = ["evaluate", "info", "predict"]
 
 _Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
+#: What `predict` takes of a run of each kind, beside what it takes of all.
+_TAKES = {
+    "forecast": ("data", "horizon", "future_data"),
+    "classify": ("data", "proba"),
+    "generate": ("prompt", "length", "temperature", "top_k", "top_p", "seed"),
+}
 _Cell = Annotated[str | None, typer.Option(help="file.py:name, where the cell is one of yours.", show_default=False)]
 
 
 def predict(
+    context: typer.Context,
     run: _Run,
     data: Annotated[Path | None, typer.Argument(help="New data; forecasts go on from their own without.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Forecast: fewer steps.", show_default=False)] = None,
@@ -38,6 +45,7 @@ def predict(
     from carrousel.models import load
 
     estimator: Any = load(run, cell=cell)
+    _check_taken(context, run, estimator.kind)
     if estimator.kind == "generate":
         from carrousel.cli.generate import write
 
@@ -56,6 +64,23 @@ def predict(
 
         tables = [None if path is None else read_table(path) for path in (data, future_data)]
         _give(_csv(estimator.predict(tables[0], horizon=horizon, future=tables[1])), out)
+
+
+def _check_taken(context: typer.Context, run: Path, kind: str) -> None:
+    """Check that all that was said is for this kind of run; a default was not said."""
+    sources = {name: context.get_parameter_source(name) for names in _TAKES.values() for name in names}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    others = [name for name in given if name not in _TAKES[kind]]
+    if others:
+        raise OptionError(
+            f"predict - {run} is a run of `{kind}` and takes {_options(_TAKES[kind])}; got {_options(others)} - leave "
+            "that out"
+        )
+
+
+def _options(names: Sequence[str]) -> str:
+    """What arguments are called on the command line."""
+    return ", ".join("DATA" if name == "data" else f"--{name.replace('_', '-')}" for name in names)
 
 
 def evaluate(

@@ -92,7 +92,10 @@ def read_folder(folder: Path, audio: Audio, labelled: bool = True) -> Labelled:
         MissingExtraError: a library is not installed.
     """
     if audio.labels not in LABELS:
-        raise OptionError(f"labels - got {audio.labels!r}, expected one of {', '.join(LABELS)} - folder or name")
+        raise OptionError(
+            f"labels - got {audio.labels!r}, expected one of {', '.join(LABELS)} - choose one with --labels-from "
+            "(labels=)"
+        )
     if isinstance(audio.mels, bool) or not isinstance(audio.mels, int) or not 1 <= audio.mels <= 128:
         raise OptionError(f"mels - got {audio.mels!r}, expected a whole number from 1 to 128 - 40 is usual")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
@@ -105,7 +108,7 @@ def read_folder(folder: Path, audio: Audio, labelled: bool = True) -> Labelled:
         rate = rate or found
         if found != rate:
             raise DataError(
-                f"{path.relative_to(folder)} - has {found:,} samples per second, expected {rate:,} as in the others - "
+                f"{path} - has {found:,} samples per second, expected {rate:,} as in the others - "
                 "convert all files to one rate"
             )
         sequences.append(log_mel(samples, rate, audio.mels))
@@ -126,12 +129,12 @@ def _labels(folder: Path, paths: list[Path], audio: Audio, labelled: bool) -> ND
     if by_folder:
         stray = next(path for path in paths if path.parent == folder)
         raise DataError(
-            f"{stray.name} - lies in no folder of a class - move it, or take the class from the file's name with "
-            "--labels name, as in 7_jackson_32.wav"
+            f"{stray} - lies in no folder of a class - move it, or take the class from the file's name, as in "
+            "7_jackson_32.wav, with --labels-from name (labels='name')"
         )
     stray = next(path for path in paths if "_" not in path.stem)
     raise DataError(
-        f"{stray.name} - has no class in its name, which ends at the first underscore - rename it, or sort the files "
+        f"{stray} - has no class in its name, which ends at the first underscore - rename it, or sort the files "
         "into a folder for each class"
     )
 
@@ -142,12 +145,13 @@ def _samples(path: Path) -> tuple[NDArray[np.float32], int]:
         import soundfile
     except ImportError as error:
         raise MissingExtraError(
-            f'{path.name} - soundfile is not installed, recordings are read with it - pip install "carrousel[audio]"'
+            f'{path} - soundfile is not installed, recordings are read with it - pip install "carrousel[audio]"'
         ) from error
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (RuntimeError, OSError) as error:
-        raise DataError(f"{path.name} - can not be read ({error}) - write it again, or leave it out") from error
+        what = getattr(error, "error_string", str(error)).rstrip(".")  # without the path once more
+        raise DataError(f"{path} - can not be read ({what}) - write it again, or leave it out") from error
     if not len(samples):
-        raise DataError(f"{path.name} - has 0 samples - leave it out")
+        raise DataError(f"{path} - has 0 samples - leave it out")
     return samples.mean(1), int(rate)

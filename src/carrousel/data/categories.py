@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from carrousel.data.numbers import is_number_like, to_numbers, values_of
+from carrousel.data.numbers import is_number_like, remedy_of, to_numbers, values_of
 from carrousel.errors import DataError, DataWarning
 
 __all__ = ["encode", "learn_categories", "width"]
@@ -32,9 +32,10 @@ def learn_categories(frame: Any, names: Sequence[str]) -> dict[str, list[str]]:
             continue
         words = sorted({str(word) for word in values_of(frame[name]) if word is not None})
         if len(words) > _MOST:
+            todo = f"it has '{words[0]}': {remedy}, or " if (remedy := remedy_of(words[0])) else ""
             raise DataError(
                 f"column '{name}' - it has {len(words)} different texts, expected numbers or at most {_MOST} words - "
-                "leave it out"
+                f"{todo}leave it out"
             )
         found[name] = words
     return found

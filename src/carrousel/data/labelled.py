@@ -14,7 +14,7 @@ from carrousel.data.clock import parse_times
 from carrousel.data.container import eager, index_names, named, with_levels
 from carrousel.data.numbers import to_numbers
 from carrousel.data.ragged import Ragged, ragged
-from carrousel.data.roles import repeated, row_numbers
+from carrousel.data.roles import check_columns, listed, repeated, row_numbers
 from carrousel.errors import DataError, DataWarning, OptionError, did_you_mean
 
 __all__ = ["Columns", "Labelled", "is_table", "read"]
@@ -92,7 +92,7 @@ def read(
         data: a pandas or polars frame, or the path of a CSV or Parquet file, an `.npz` file with the arrays X and y
             (and lengths, of padded X), a `.ts` file, or a folder of wav files.
         columns: what is said about a table's columns; the rest is found. Those of the training are passed for tables
-            that follow, and must be there.
+            that follow, and must be there; None where it was on no table, and nothing can be said.
         labelled: whether a label is needed; without, one that is there is still taken.
         layout: of X in an `.npz` file, as in `carrousel.data.ragged.ragged`.
         audio: how recordings are read, `carrousel.data.audio.Audio`.
@@ -123,10 +123,11 @@ def read(
         from carrousel.data.files import read_table
 
         data = read_table(path)
-    return _of_frame(data, columns or Columns(), labelled)
+    return _of_frame(data, columns, labelled)
 
 
-def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
+def _of_frame(native: Any, columns: Columns | None, labelled: bool) -> Labelled:
+    asked = columns or Columns()
     frame = named(eager(native, "table"), "table")
     index = [str(name) for name in index_names(frame)]
     known = {asked.id, asked.time, asked.label, *_LABELS, *_IDS, *_TIMES}
@@ -136,7 +137,10 @@ def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
         raise DataError("table - has 0 data rows - give at least one row of each class")
     if asked.time and not asked.id:
         raise OptionError(f"time - {asked.time!r} orders the steps of a sequence - name its column with --id (id=) too")
-    columns = _find(frame, asked, labelled)
+    if asked.channels:
+        columns = _as_in_training(frame.columns, asked, labelled)
+    else:
+        columns = _find(frame, asked, labelled, may_choose=columns is not None)
     found = _long(frame, columns) if columns.id else _wide(frame, columns)
     return replace(found, native=frame.to_native())
 
@@ -144,32 +148,41 @@ def _of_frame(native: Any, asked: Columns, labelled: bool) -> Labelled:
 # ---------------------------------------------------------------------- which column is what
 
 
-def _find(frame: Any, asked: Columns, labelled: bool) -> Columns:
+def _as_in_training(names: Sequence[str], known: Columns, labelled: bool) -> Columns:
+    """The columns of a table that follows that of the training: nothing is looked for."""
+    check_columns(names, known.channels)
+    for role, name in (("label", known.label), ("id", known.id), ("time", known.time)):
+        if name and name not in names and (role != "label" or labelled):
+            raise DataError(
+                f"table - has no column {name!r}, which was the {role} in training; columns are {listed(names, 20)}."
+                f"{did_you_mean(name, names)} - call the {role} {name!r} here too"
+            )
+    return replace(known, label=known.label if known.label in names else None)
+
+
+def _find(frame: Any, asked: Columns, labelled: bool, may_choose: bool) -> Columns:
     """Fill in what was not said; what was said must be there."""
     names = list(frame.columns)
-    for name in filter(None, (asked.id, asked.time, *asked.channels)):
+    for name in filter(None, (asked.id, asked.time, asked.label)):
         _check_there(name, names)
-    if asked.label is not None and (labelled or not asked.channels):
-        _check_there(asked.label, names)
     _check_roles(asked)
-    label = asked.label or _known("label", _LABELS, names, labelled and not asked.channels)
-    if asked.channels:  # as in training: nothing is looked for
-        return replace(asked, label=label if label in names else None)
-    identity = asked.id or _known("id", _IDS, [name for name in names if name != label], False)
+    label = asked.label or _label(names, labelled, may_choose)
+    others = [name for name in names if name != label]
+    identity = asked.id or _known(_IDS, others)
     if asked.id is None and identity and frame[identity].n_unique() == len(frame) and not asked.time:
         # a number for each row: it names the sequences of a wide table, and is none of their steps
         channels = _numeric(frame, {label, identity})
         return Columns(label, None, None, channels, asked.interleaved)
-    time = asked.time or (_known("time", _TIMES, [n for n in names if n != label], False) if identity else None)
+    time = asked.time or (_known(_TIMES, others) if identity else None)
     channels = _numeric(frame, {label, identity, time} | (set() if identity else {""}))
     return Columns(label, identity, time, channels, asked.interleaved)
 
 
 def _check_there(name: str, names: Sequence[str]) -> None:
     if name not in names:
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         raise DataError(
-            f"table - no column {name!r}; columns are {shown}.{did_you_mean(name, names)} - name one of these"
+            f"table - no column {name!r}; columns are {listed(names, 20)}.{did_you_mean(name, names)} - name one of "
+            "these"
         )
 
 
@@ -179,15 +192,23 @@ def _check_roles(asked: Columns) -> None:
         raise OptionError(f"columns - {repeated(given)!r} has two roles of label, id and time - name three columns")
 
 
-def _known(role: str, known: Iterable[str], names: Sequence[str], needed: bool) -> str | None:
-    """The column that is called like its role."""
-    found = [name for name in names if name.lower() in known]
-    if len(found) == 1 or (found and not needed):
-        return found[0]
-    if not needed:
-        return None
-    shown = ", ".join(found or names[:20]) + (", ..." if not found and len(names) > 20 else "")
-    raise DataError(f"{role} - no column is surely the {role} - choose --{role} ({role}=) among: {shown}")
+def _known(known: Iterable[str], names: Sequence[str]) -> str | None:
+    """The first column that is called like its role."""
+    return next((name for name in names if name.lower() in known), None)
+
+
+def _label(names: Sequence[str], needed: bool, may_choose: bool) -> str | None:
+    """The column that is called like a label."""
+    found = [name for name in names if name.lower() in _LABELS]
+    if len(found) == 1 or not needed:
+        return found[0] if found else None
+    shown = listed(found or names, 20)
+    if may_choose:
+        raise DataError(f"label - no column is surely the label - choose --label (label=) among: {shown}")
+    todo = f"keep only one of {shown}" if found else f"call it 'label'; columns are {shown}"
+    raise DataError(
+        f"label - no column is surely the label, and the model was fitted on no table that would tell its name - {todo}"
+    )
 
 
 def _numeric(frame: Any, taken: set[str | None]) -> tuple[str, ...]:

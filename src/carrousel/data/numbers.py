@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from carrousel.errors import DataError, DataWarning
 
-__all__ = ["check_finite", "is_missing_text", "LARGEST", "is_number_like", "to_array", "to_numbers", "values_of"]
+__all__ = [
+    "check_finite",
+    "is_missing_text",
+    "LARGEST",
+    "is_number_like",
+    "remedy_of",
+    "to_array",
+    "to_numbers",
+    "values_of",
+]
 
 #: What is larger is infinite when errors are squared.
 LARGEST = 1e150
@@ -17,6 +26,8 @@ LARGEST = 1e150
 _MARKS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", "?", ".", "missing"})
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+#: A number with a currency, a percent sign or a unit before or behind it.
+_WITH_SIGN = re.compile(r"([+-]?)([A-Z]{0,3}[^\w\s.,+-]|[A-Z]{3})?\s*([+-]?\d+(?:[.,]\d+)*)\s*([^\d\s.,+-]{1,5})?")
 
 
 def is_missing_text(text: object) -> bool:
@@ -65,6 +76,21 @@ def to_numbers(column: Any, name: str, texts_are_missing: bool) -> NDArray[np.fl
     return numbers
 
 
+def remedy_of(value: object) -> str:
+    """Return what to do about a number with a currency, a percent sign or a unit beside it; '' for anything else.
+
+    Example:
+        >>> remedy_of("-$10.04")
+        "take '$' out of all its numbers, as in -10.04"
+    """
+    found = _WITH_SIGN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found or not (found[2] or found[4]):
+        return ""
+    signs = " and ".join(repr(sign) for sign in (found[2], found[4]) if sign)
+    number = found[3].replace(",", "") if "." in found[3] and _THOUSANDS.fullmatch(found[3]) else found[3]
+    return f"take {signs} out of all its numbers, as in {found[1]}{number}"
+
+
 def to_array(data: Any) -> NDArray[Any]:
     """Return data as an array of numpy; what is masked is missing.
 
@@ -109,8 +135,9 @@ def _from_texts(values: list[Any], name: str, texts_are_missing: bool) -> NDArra
             numbers[row] = np.nan if value is None else float(value)
         except (TypeError, ValueError):
             if not is_missing_text(value):
+                todo = remedy_of(value) or "correct it"
                 raise DataError(
-                    f"column '{name}' row {row + 1} - '{value}' is not a number - correct it, or name another column"
+                    f"column '{name}' row {row + 1} - '{value}' is not a number - {todo}, or name another column"
                 ) from None
             if not texts_are_missing:
                 raise DataError(

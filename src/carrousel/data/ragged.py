@@ -176,8 +176,8 @@ def _channels_first(shape: tuple[int, ...], layout: str) -> bool:
         return layout == "NCT"
     if 1 < second < third:
         raise DataError(
-            f"X - shape {shape} leaves open which axis is time - pass layout='NCT' ({second} channels, {third} steps) "
-            f"or layout='NTC' ({second} steps, {third} channels)"
+            f"X - shape {shape} leaves open which axis is time - pass --layout NCT (layout='NCT') for "
+            f"{second} channels and {third} steps, or NTC for {second} steps and {third} channels"
         )
     return second == 1 < third
 
@@ -196,7 +196,7 @@ def _of_list(data: Sequence[Any], layout: str) -> Ragged:
     if layout == "auto" and _look_turned(sequences):
         raise DataError(
             f"sequences - have shapes {sequences[0].shape}, {_another(sequences)}...: as (T, C) their channels differ "
-            f"- pass layout='NCT' for {len(sequences[0])} channels"
+            f"- pass --layout NCT (layout='NCT') for {len(sequences[0])} channels"
         )
     for k, each in enumerate(sequences):
         if each.shape[1] != channels:
@@ -260,7 +260,7 @@ def complete(x: Ragged, way: str, masked: NDArray[np.bool_], names: Sequence[str
         name = repr(names[channel]) if len(names) else str(channel)
         too_large = "infinity" if np.isinf(value) else f"above {LARGEST:g}"
         what = "is missing (NaN)" if np.isnan(value) else f"is {value} ({too_large})"
-        todo = "choose missing='ffill', 'interpolate' or 'mask'" if np.isnan(value) else "replace or drop it"
+        todo = "choose --missing (missing=) ffill, interpolate or mask" if np.isnan(value) else "replace or drop it"
         raise DataError(f"sequence {sequence} step {step - x.starts[sequence]} channel {name} - {what} - {todo}")
     filled = fill(x.steps, np.append(x.starts, len(x.steps)), way)
     return Ragged(np.concatenate([filled, np.isnan(x.steps)[:, masked]], 1), x.lengths)

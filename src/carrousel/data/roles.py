@@ -1,15 +1,25 @@
 """Which column of a table is what: said by the user, or found where there is no doubt."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from carrousel.data.numbers import is_number_like
+from carrousel.data.numbers import is_number_like, remedy_of
 from carrousel.errors import DataError, DataWarning, OptionError, did_you_mean
 
-__all__ = ["ALL", "TIME_NAMES", "Roles", "check_columns", "find_roles", "names_of", "repeated", "row_numbers"]
+__all__ = [
+    "ALL",
+    "TIME_NAMES",
+    "Roles",
+    "check_columns",
+    "find_roles",
+    "listed",
+    "names_of",
+    "repeated",
+    "row_numbers",
+]
 
 #: As target: every numeric column, as in a wide frame.
 ALL = "all"
@@ -72,27 +82,45 @@ def find_roles(frame: Any, asked: Roles, is_known: bool = False) -> Roles:
         return roles
     free = [name for name in columns if name not in {roles.time, roles.id, *roles.inputs, *row_numbers(frame)}]
     numeric = [name for name in free if is_number_like(frame[name])]
+    if not numeric:
+        raise _no_target(frame, asked, roles, free)
     if asked.target == (ALL,):
-        return replace(roles, target=tuple(_some(numeric, frame, free)))
+        return replace(roles, target=tuple(numeric))
     numeric = [name for name in numeric if _has_values(frame[name])] or numeric
     if len(numeric) > 1:
         raise DataError(f"target - several columns could be it - choose --target (target=) among: {', '.join(numeric)}")
-    return replace(roles, target=tuple(_some(numeric, frame, free)))
+    return replace(roles, target=tuple(numeric))
 
 
-def check_columns(there: Sequence[str], roles: Roles) -> None:
+def check_columns(there: Sequence[str], needed: Sequence[str]) -> None:
     """Check that a table has the columns that a model was fitted on.
+
+    Args:
+        there: the columns of the table.
+        needed: the inputs, and what is forecast of them.
 
     Raises:
         DataError: some are missing.
     """
-    needed = [*roles.inputs, *roles.target]
-    gone = [name for name in needed if name not in there]
+    known = set(there)
+    gone = [name for name in needed if name not in known]
     if gone:
+        many = f"{len(needed)} column{'s' if len(needed) > 1 else ''}"
         raise DataError(
-            f"data - the model was fitted on {len(needed)} columns ({', '.join(needed)}); the data has "
-            f"{len(needed) - len(gone)} of them (missing: {', '.join(gone)}) - add them"
+            f"data - the model was fitted on {many} ({listed(needed)}); the data has {len(needed) - len(gone)} of them "
+            f"(missing: {listed(gone)}) - add them"
         )
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names with commas between them, of very many the first and the last.
+
+    Example:
+        >>> listed([f"c{k}" for k in range(1, 17)], most=4)
+        'c1, c2, c3, ..., c16'
+    """
+    shown = names if len(names) <= most else [*names[: most - 1], "...", names[-1]]
+    return ", ".join(shown)
 
 
 def repeated(names: Sequence[str]) -> str:
@@ -118,14 +146,31 @@ def row_numbers(frame: Any) -> list[str]:
     return [name for name in frame.columns[:1] if name in ("", "Unnamed: 0") and frame[name].n_unique() == len(frame)]
 
 
-def _some(numeric: list[str], frame: Any, free: list[str]) -> list[str]:
-    if not numeric:
-        shown = [f"'{name}' has '{value}'" for name in free[:5] for value in frame[name].drop_nulls().head(1).to_list()]
-        raise DataError(
-            "target - no column of numbers is left for it - name one with --target (target=)"
-            f"{'; ' if shown else ''}{', '.join(shown)}"
-        )
-    return numeric
+def _no_target(frame: Any, asked: Roles, roles: Roles, free: list[str]) -> DataError:
+    """What is wrong where no column of numbers is left: they have other roles, or hold texts that are none."""
+    what = _all_taken(frame, asked, "name another with {}, or leave it out")
+    if not what and not free:  # a role that was found is to blame only where nothing else is
+        what = _all_taken(frame, roles, "name it with --target (target=)")
+    shown = []
+    for name in free[:5]:
+        for value in frame[name].drop_nulls().head(1).to_list():
+            remedy = remedy_of(value)
+            shown.append(f"'{name}' has '{value}'{remedy and ': ' + remedy}")
+    what = what or "no column of numbers is left for it - name one with --target (target=)"
+    return DataError(f"target - {what}{'; ' if shown else ''}{', '.join(shown)}")
+
+
+def _all_taken(frame: Any, roles: Roles, todo: str) -> str:
+    """What is said of columns of numbers that have a role; nothing if none has."""
+    taken = {name: role for role, name in _pairs(roles) if role != "target" and is_number_like(frame[name])}
+    if not taken:
+        return ""
+    names, kinds = ", ".join(f"'{name}'" for name in taken), list(dict.fromkeys(taken.values()))
+    be, column = ("is", "column") if len(taken) == 1 else ("are", "columns")
+    return (
+        f"{names} {be} the only {column} of numbers, and {be} taken as {' and '.join(kinds)}: nothing remains to "
+        f"forecast - {todo.format(' or '.join(f'--{kind} ({kind}=)' for kind in kinds))}"
+    )
 
 
 def _has_values(column: Any) -> bool:
@@ -141,15 +186,21 @@ def _check_there(name: str, columns: Sequence[str]) -> None:
 def _check_one_role(roles: Roles) -> None:
     words = {"past": "a past covariate", "future": "a future covariate", "static": "a static covariate"}
     owner: dict[str, str] = {}
+    for role, name in _pairs(roles):
+        if name in owner:
+            raise OptionError(
+                f"{role} - '{name}' is the {owner[name]}; it cannot be {words.get(role, f'the {role}')} - "
+                "give every column one role"
+            )
+        owner[name] = role
+
+
+def _pairs(roles: Roles) -> Iterator[tuple[str, str]]:
+    """Each role with each of its columns."""
     for role in ("target", "time", "id", "past", "future", "static"):
         given = getattr(roles, role)
         for name in (given,) if isinstance(given, str) else given or ():
-            if name in owner:
-                raise OptionError(
-                    f"{role} - '{name}' is the {owner[name]}; it cannot be {words.get(role, f'the {role}')} - "
-                    "give every column one role"
-                )
-            owner[name] = role
+            yield role, name
 
 
 def _find_time(frame: Any, named: set[Any]) -> str | None:
@@ -204,12 +255,18 @@ def _find_id(frame: Any, named: set[Any]) -> str | None:
     free = [name for name in frame.columns if name not in named]
     texts = [name for name in free if not frame[name].dtype.is_numeric() and not is_number_like(frame[name])]
     known = [name for name in free if name.lower() in _ID_NAMES and (name in texts or name.lower() != "t")]
+    known = [name for name in known if not _numbers_rows(frame[name])]
     if known:
         return str(known[0])
     repeated = [
         name for name in texts if str(frame[name].dtype) != "Boolean" and frame[name].n_unique() <= len(frame) / 10
     ]
     return str(repeated[0]) if len(repeated) == 1 and _time_repeats(frame, named) else None
+
+
+def _numbers_rows(column: Any) -> bool:
+    """Whether a column has another value in each row."""
+    return (column.dtype.is_numeric() or str(column.dtype) == "String") and column.n_unique() == len(column)
 
 
 def _time_repeats(frame: Any, named: set[Any]) -> bool:

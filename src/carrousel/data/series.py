@@ -124,7 +124,7 @@ def read_panel(data: Any, reading: Reading, *, needs_target: bool = True, is_dou
     asked = container.roles(reading.roles)
     is_known = reading.categories is not None
     if is_known and needs_target:
-        check_columns(frame.columns, asked)
+        check_columns(frame.columns, (*asked.inputs, *asked.target))
     roles = find_roles(frame, asked, is_known) if needs_target else _roles_of_future(frame, asked)
     times = parse_times(frame[roles.time], roles.time, reading.time_format) if roles.time else _counted(len(frame))
     _check_clock(times, roles.time, reading.frequency)

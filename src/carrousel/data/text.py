@@ -105,7 +105,7 @@ class Vocabulary:
                 unknown = "".join(sorted(set(content) - set(self.characters)))
                 raise DataError(
                     f"{where} - it has {_listed(unknown)}, not among the {len(self)} characters that were learned - "
-                    "leave them out, or train with level='byte', which knows every text"
+                    "leave them out, or train with --level byte (level='byte'), which knows every text"
                 )
             parts.append(part.astype(kind))
         return torch.from_numpy(np.concatenate(parts) if parts else np.zeros(0, kind))
@@ -251,15 +251,19 @@ def _joined(contents: Sequence[AnyStr], end: AnyStr) -> AnyStr:
 def _characters(name: str, content: bytes) -> str:
     for mark, encoding in _OTHER_MARKS.items():
         if content.startswith(mark):
-            raise DataError(f"{name} - it is {encoding}, not UTF-8 - save it as UTF-8, or use level='byte'")
+            raise DataError(
+                f"{name} - it is {encoding}, not UTF-8 - save it as UTF-8, or use --level byte (level='byte')"
+            )
     if (place := content.find(b"\0")) >= 0:
-        raise DataError(f"{name} - byte 0x00 at offset {place}: no text file - leave it out, or use level='byte'")
+        raise DataError(
+            f"{name} - byte 0x00 at offset {place}: no text file - leave it out, or use --level byte (level='byte')"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name} - byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8 - "
-            "use level='byte', or save the file as UTF-8"
+            "use --level byte (level='byte'), or save the file as UTF-8"
         ) from error
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from carrousel.cell import Cell
 from carrousel.cells import get
-from carrousel.errors import OptionError, OptionTypeError, UnknownNameError, did_you_mean
+from carrousel.errors import CarrouselError, OptionError, OptionTypeError, UnknownNameError, did_you_mean
 
 __all__ = ["find"]
 
@@ -46,6 +46,10 @@ def _of_file(path: Path, name: str) -> Cell:
         spec.loader.exec_module(module)
     except (SyntaxError, ImportError, NameError) as error:
         raise OptionError(f"cell - {path} does not run: {error} - mend the file") from error
+    except CarrouselError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything, and end Python too
+        raise OptionError(f"cell - {path} does not run: it raises {error!r} when it is read - mend the file") from error
     cells = {key: value for key, value in vars(module).items() if isinstance(value, Cell)}
     if name not in cells:
         known = ", ".join(cells) or "none"

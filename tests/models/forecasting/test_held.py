@@ -57,7 +57,7 @@ BAD = [
     (
         EARLY,
         LATE.rename(columns={"rain": "snow"}),
-        "val: data - the model was fitted on 1 columns (rain); the data has",
+        "val: data - the model was fitted on 1 column (rain); the data has",
     ),
     (EARLY, LATE.iloc[:10], "val: the series - 10 rows; horizon 3 with context 8 needs at least 8 + 1 * 3 = 11"),
     (EARLY, LATE.iloc[::2], "val: column 'day' - one row every day, but from 2020-02-20 one every 2 days"),

@@ -113,6 +113,11 @@ def workable(panel: Panel, wishes: Wishes) -> Panel:
         return panel
     if not len(long_enough):
         longest = int(lengths.max())
+        if longest == 1 < len(lengths):
+            raise DataError(
+                f"id - '{panel.reading.roles.id}' makes {len(lengths):,} series of 1 row each - name the column that "
+                "tells series apart with --id (id=), or leave it out where all rows are one series"
+            )
         parts = (need - context) // wishes.horizon
         best = max(0, (longest - context) // parts)
         hint = f"the largest workable horizon is {best}" if best else "give more rows"

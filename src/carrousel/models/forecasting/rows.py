@@ -59,7 +59,7 @@ def future_values(panel: Panel, ahead: Panel | None, times: Times, steps: int) -
             raise DataError(
                 f"future column '{names}' - it is needed for {steps} steps after "
                 f"{panel.times.text(panel.first[k + 1] - 1)}{which}; got {int(known[:steps].sum())} - pass them in a "
-                "table with future="
+                "table with --future-data (future=)"
             )
         found[asked] = fill(found[asked], np.array([0, horizon]), "ffill")
     return found
