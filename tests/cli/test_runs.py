@@ -97,3 +97,8 @@ def test_data_without_the_label(ask: Ask) -> None:
         "name - call it 'label'; columns are time, sold, price\n"
     )
     assert ask("predict", "classify", "renamed.csv", code=0).startswith("id,kind\n")
+
+
+def test_without_a_run_the_machine_is_shown(ask: Ask) -> None:
+    assert ask("info", code=0) == ask("doctor", code=0)
+    assert "info - there is no JSON of the machine - name a RUN, or leave out --json" in ask("info", "--json")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from carrousel.cli.look import doctor
 from carrousel.cli.tables import print_table, short, table_of
 from carrousel.errors import OptionError
 from carrousel.writing import write_whole
@@ -130,10 +131,17 @@ _SAY: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 def info(
-    run: _Run,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print config and metrics as JSON, nothing else.")] = False,
 ) -> None:
-    """Show what a run is: kind, parameters, size, what was measured."""
+    """Show what a run is: kind, parameters, size, what was measured. Without RUN: the machine, as doctor does."""
+    if run is None:
+        if as_json:
+            raise OptionError("info - there is no JSON of the machine - name a RUN, or leave out --json")
+        doctor(clear=False)
+        return
     from carrousel.models import folder
 
     found = folder.read(run)
