@@ -126,11 +126,37 @@ def test_interrupted_twice(folder: Path) -> None:
     assert not (folder / "run").exists()
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.6])
-def test_interrupted_while_it_is_loaded(seconds: float, folder: Path) -> None:
-    process = start(folder, *command_of("forecast", 1_000_000, "run"))
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    code, _ = ended(process)
-    assert code == 130
+def test_interrupted_while_a_library_is_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half_imported(path: Path) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("cannot import name 'DataFrame' from partially initialized module") from None
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("carrousel.data.files.read_table", half_imported)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        done = CliRunner().invoke(app, command_of("forecast", 1, "run"))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (done.exit_code, done.output) == (130, "\ncarrousel: interrupted\n")
     assert not any(path.name.startswith("run") for path in folder.iterdir())
+
+
+def test_terminated(folder: Path) -> None:
+    command = command_of("forecast", 1_000_000, "run")
+    process = start(folder, *command)
+    wait_for_checkpoint(process, folder / "run.unfinished")
+    process.send_signal(signal.SIGTERM)
+    code, said = ended(process)
+    assert code == 143
+    assert "The epochs so far are kept: the same with --out run --resume goes on." in said
+    assert said.endswith("carrousel: terminated\n")
+    assert not (folder / "run").exists()
+    again = start(folder, *command)
+    assert ended(again) == (
+        2, "carrousel: run.unfinished - is there, of a run that was stopped - go on with it (--resume), or begin anew "
+        "(--force)\n",
+    )  # fmt: skip

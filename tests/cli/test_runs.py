@@ -102,3 +102,13 @@ def test_data_without_the_label(ask: Ask) -> None:
 def test_without_a_run_the_machine_is_shown(ask: Ask) -> None:
     assert ask("info", code=0) == ask("doctor", code=0)
     assert "info - there is no JSON of the machine - name a RUN, or leave out --json" in ask("info", "--json")
+
+
+def test_a_file_that_is_there_is_not_overwritten_unasked(ask: Ask, runs: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("mine")
+    said = ask("predict", "forecast", "--out", str(mine))
+    assert said == f"carrousel: {mine} - is there already - name another file, or overwrite it, --force\n"
+    assert mine.read_text() == "mine"
+    ask("predict", "forecast", "--out", str(mine), "--force", code=0)
+    assert mine.read_text().startswith("yhat")

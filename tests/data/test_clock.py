@@ -141,3 +141,11 @@ def test_whole_numbers_in_a_format_that_is_said() -> None:
 def test_what_is_no_time(values: list, message: str) -> None:
     with pytest.raises(DataError, match=re.escape(message)):
         times_of(values)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Etc/GMT+5", "UTC+01:00"])
+def test_zones_with_any_sign_in_their_names(zone: str) -> None:
+    times = pandas.Series(pandas.date_range("2024-03-01", periods=30, freq="D", tz=zone))
+    found = times_of(times)
+    assert found.zone == zone
+    assert (pandas.DatetimeIndex(times) == found.values()).all()

@@ -237,3 +237,13 @@ def test_wrong_ts_files(text, match, tmp_path):
     path.write_text(text)
     with pytest.raises(DataError, match=match):
         read(path)
+
+
+def test_time_that_begins_anew_tells_sequences_apart() -> None:
+    rows = [(f"s{k}", t, k + t, "ab"[k % 2]) for k in range(6) for t in range(k + 3)]
+    table = pd.DataFrame(rows, columns=["utterance", "t", "x", "class"])
+    found = read(table)
+    assert (found.columns.id, found.columns.time, found.columns.channels) == ("utterance", "t", ("x",))
+    assert found.sequences.lengths.tolist() == [3, 4, 5, 6, 7, 8]
+    with pytest.raises(DataError, match=r"id - 't' begins anew in the blocks of several columns.*: utterance, said"):
+        read(table.assign(said=table.utterance))

@@ -53,7 +53,7 @@ def test_nothing_else_is_left_beside_it(folder: Path) -> None:
 
 
 def test_it_is_not_overwritten_unasked(folder: Path) -> None:
-    with pytest.raises(OutputError, match=r"run - is there already - name another folder, or ask to overwrite it"):
+    with pytest.raises(OutputError, match=r"run - is there already - name another folder, or overwrite it"):
         write(folder, run_of(2.0))
     assert read(folder).metrics["mae"] == 1.0
 

@@ -18,7 +18,7 @@ from carrousel.processes import is_first_process
 
 __all__ = ["INTERRUPTED", "app", "main"]
 
-_RUN_FAILED, _BAD_INPUT, INTERRUPTED = 1, 2, 130
+_RUN_FAILED, _BAD_INPUT, INTERRUPTED, _TERMINATED = 1, 2, 130, 143
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -68,6 +68,8 @@ def _ended_by(error: BaseException) -> tuple[str, int] | None:
         return f"carrousel: output - can not be written: {error.strerror} - make room", _RUN_FAILED
     if isinstance(error, KeyboardInterrupt):
         return "\ncarrousel: interrupted", INTERRUPTED
+    if isinstance(error, SystemExit) and error.code == _TERMINATED:
+        return "carrousel: terminated", _TERMINATED
     return None
 
 

@@ -92,6 +92,8 @@ def _say(forecaster: "Forecaster", folder: Path, report: bool) -> None:
     typer.echo(f"\nThe run: {folder}")
     if "forecast.csv" in forecaster.kept_:
         typer.echo(f"The forecast: {folder / 'forecast.csv'}")
+    else:
+        typer.echo("No forecast: it needs what is known ahead (--future-data)")
     if report:
         typer.echo(f"The report: {folder / 'report.html'}")
     more = (" --future-data FILE" if forecaster.future else "") + options.own_cell(forecaster)

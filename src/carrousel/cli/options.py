@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carrousel.cli.app import INTERRUPTED
-from carrousel.errors import OptionError
+from carrousel.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from carrousel.models.estimator import Estimator
@@ -68,7 +68,7 @@ class Run:
             name: of the data, for one that is named after it.
 
         Raises:
-            OutputError: it is there already, or can not be written.
+            OutputError: it is there already, can not be written, or one that was stopped would be lost.
             OptionError: a run is to go on, and it is not said which.
         """
         from carrousel.models.folder import check_free
@@ -77,6 +77,11 @@ class Run:
             raise OptionError("resume - goes on with a run that was killed, which one is not said - name its --out")
         folder = self.out or Path("carrousel-runs") / time.strftime(f"{name}-%Y%m%d-%H%M%S")
         check_free(folder, self.force)
+        kept = unfinished(folder)
+        if kept.exists() and not self.resume and not self.force:
+            raise OutputError(
+                f"{kept} - is there, of a run that was stopped - go on with it (--resume), or begin anew (--force)"
+            )
         return folder
 
     def prepare(self, estimator: "Estimator") -> None:
@@ -95,12 +100,12 @@ class Run:
             **options: of its `fit`.
 
         Raises:
-            KeyboardInterrupt: the user would not wait; what can be gone on from is said.
+            KeyboardInterrupt, SystemExit: it was ended; what can be gone on from is said.
         """
         checkpoints = unfinished(folder)
         try:
             estimator.fit(*data, folder=checkpoints, resume=self.resume, **options)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             if checkpoints.exists():
                 typer.echo(f"\nThe epochs so far are kept: the same with --out {folder} --resume goes on.", err=True)
             raise

@@ -9,7 +9,7 @@ import typer
 
 from carrousel.cli.look import doctor
 from carrousel.cli.tables import print_table, short, table_of
-from carrousel.errors import OptionError
+from carrousel.errors import OptionError, OutputError
 from carrousel.writing import write_whole
 
 __all__ = ["evaluate", "info", "predict"]
@@ -39,12 +39,15 @@ def predict(
     seed: Annotated[int, typer.Option(help="Generate: of what is drawn.")] = 0,
     cell: _Cell = None,
     out: Annotated[Path | None, typer.Option(help="A file for the result, instead of the terminal.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Forecast, classify or write with a run."""
     import numpy as np
 
     from carrousel.models import load
 
+    if out is not None and out.exists() and not force:
+        raise OutputError(f"{out} - is there already - name another file, or overwrite it, --force")
     estimator: Any = load(run, cell=cell)
     _check_taken(context, run, estimator.kind)
     if estimator.kind == "generate":

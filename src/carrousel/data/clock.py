@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from carrousel.data.frequency import DAY, HOUR, Frequency
 from carrousel.errors import DataError, DataWarning
 
-__all__ = ["Times", "by_the_wall", "parse_times"]
+__all__ = ["Times", "by_the_wall", "is_time", "parse_times"]
 
 Integers = NDArray[np.int64]
 
@@ -105,6 +105,7 @@ def parse_times(column: Any, name: str, time_format: str | None = None) -> Times
         DataError: a value is missing or is no time.
     """
     import narwhals as nw
+    import pandas
 
     dtype = column.dtype
     if column.is_null().any():
@@ -115,6 +116,10 @@ def parse_times(column: Any, name: str, time_format: str | None = None) -> Times
         if time_format is None and not _are_dates(numbers):
             return _whole_numbers(numbers, name)
         return _parse_text([f"{number:.0f}" for number in numbers.tolist()], name, time_format or "%Y%m%d")
+    if is_time(column) and not dtype.is_temporal():
+        there = pandas.DatetimeIndex(column.to_native())
+        elapsed = _microseconds(there.tz_convert("UTC").tz_localize(None))
+        return Times(elapsed, _wall_clock(elapsed, str(there.tz)), str(there.tz))
     if isinstance(dtype, nw.Datetime) and dtype.time_zone:
         elapsed = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
         elapsed = _microseconds(elapsed)
@@ -122,6 +127,24 @@ def parse_times(column: Any, name: str, time_format: str | None = None) -> Times
     if isinstance(dtype, nw.Datetime | nw.Date):
         return by_the_wall(_microseconds(column.to_numpy()))
     return _parse_text(column.to_list(), name, time_format)
+
+
+def is_time(column: Any) -> bool:
+    """Return whether a column holds times; narwhals does not know zones with other signs than letters and slashes.
+
+    Example:
+        >>> import narwhals as nw, pandas
+        >>> times = pandas.Series(pandas.date_range("2024-01-01", periods=2, tz="America/New_York"))
+        >>> is_time(nw.from_native(times, series_only=True))
+        True
+    """
+    import pandas
+
+    if str(column.dtype) != "Unknown":
+        return bool(column.dtype.is_temporal())
+    return isinstance(column.to_native(), pandas.Series) and pandas.api.types.is_datetime64_any_dtype(
+        column.to_native()
+    )
 
 
 def _are_dates(numbers: Any) -> bool:

@@ -168,7 +168,7 @@ def _find(frame: Any, asked: Columns, labelled: bool, may_choose: bool) -> Colum
     _check_roles(asked)
     label = asked.label or _label(names, labelled, may_choose)
     others = [name for name in names if name != label]
-    identity = asked.id or _known(_IDS, others)
+    identity = asked.id or _known(_IDS, others) or _counted_within(frame, others)
     if asked.id is None and identity and frame[identity].n_unique() == len(frame) and not asked.time:
         # a number for each row: it names the sequences of a wide table, and is none of their steps
         channels = _numeric(frame, {label, identity})
@@ -176,6 +176,30 @@ def _find(frame: Any, asked: Columns, labelled: bool, may_choose: bool) -> Colum
     time = asked.time or (_known(_TIMES, others) if identity else None)
     channels = _numeric(frame, {label, identity, time} | (set() if identity else {""}))
     return Columns(label, identity, time, channels, asked.interleaved)
+
+
+def _counted_within(frame: Any, names: Sequence[str]) -> str | None:
+    """The column within whose blocks of equal values the time rises, to begin anew in the next: the sequences' name."""
+    time = _known(_TIMES, names)
+    found = [name for name in names if time and name != time and _begins_anew(frame[time], frame[name])]
+    if len(found) > 1:
+        raise DataError(
+            f"id - {time!r} begins anew in the blocks of several columns, one of them says the sequence of a row - "
+            f"choose --id (id=) among: {listed(found)}"
+        )
+    return found[0] if found else None
+
+
+def _begins_anew(time: Any, blocks: Any) -> bool:
+    times, values = time.to_numpy(), blocks.to_numpy()
+    change = values[1:] != values[:-1]
+    if not 0 < change.sum() < len(change) / 2 or change.sum() + 1 != blocks.n_unique():
+        return False
+    try:
+        rises = times[1:] > times[:-1]
+    except TypeError:  # texts and nothing
+        return False
+    return bool((rises != change).all())
 
 
 def _check_there(name: str, names: Sequence[str]) -> None:

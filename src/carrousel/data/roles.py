@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from carrousel.data.clock import is_time
 from carrousel.data.numbers import is_number_like, remedy_of
 from carrousel.errors import DataError, DataWarning, OptionError, did_you_mean
 
@@ -187,6 +188,8 @@ def _check_one_role(roles: Roles) -> None:
     words = {"past": "a past covariate", "future": "a future covariate", "static": "a static covariate"}
     owner: dict[str, str] = {}
     for role, name in _pairs(roles):
+        if owner.get(name) == role:
+            raise OptionError(f"{role} - '{name}' is named twice - name it once")
         if name in owner:
             raise OptionError(
                 f"{role} - '{name}' is the {owner[name]}; it cannot be {words.get(role, f'the {role}')} - "
@@ -205,7 +208,7 @@ def _pairs(roles: Roles) -> Iterator[tuple[str, str]]:
 
 def _find_time(frame: Any, named: set[Any]) -> str | None:
     free = [name for name in frame.columns if name not in named]
-    dates = [name for name in free if frame[name].dtype.is_temporal()]
+    dates = [name for name in free if is_time(frame[name])]
     if not dates:
         dates = [name for name in free if _looks_like_dates(frame[name])]
     if len(dates) > 1:

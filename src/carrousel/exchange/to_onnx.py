@@ -209,7 +209,7 @@ def _checked_path(where: str, given: object, overwrite: bool) -> Path:
     if path.is_dir():
         raise OutputError(f"{path} - is a folder, expected the name of a file - name a file in it")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} - is there already - name another file, or ask to overwrite it (overwrite=True)")
+        raise OutputError(f"{path} - is there already - name another file, or overwrite it, --force (overwrite=True)")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path.absolute().parent} - is no folder - make it, or name another")
     return path

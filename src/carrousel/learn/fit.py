@@ -21,7 +21,10 @@ from carrousel.learn.settings import Training
 if TYPE_CHECKING:
     from carrousel.learn.lesson import Keeper
 
-__all__ = ["Losses", "checkpoint_of", "fit"]
+__all__ = ["TERMINATED", "Losses", "checkpoint_of", "fit"]
+
+#: The exit code of a process that SIGTERM ends, as shells have it.
+TERMINATED = 128 + signal.SIGTERM
 
 #: (net, what a source draws) -> one loss for each of its rows, (row,).
 Losses = Callable[[Any, Any], Tensor]
@@ -58,6 +61,7 @@ def fit(
         OptionError: resume without a folder, from a damaged checkpoint or from one of another net.
         OutputError: nothing can be written where TensorBoard's files are asked for.
         MissingExtraError: Lightning is not installed.
+        SystemExit: SIGTERM came.
     """
     try:
         from pytorch_lightning import Trainer
@@ -82,20 +86,18 @@ def fit(
         trainer = Trainer(**_options(settings, keeper), plugins=[Checkpoints()])
         try:
             trainer.fit(lesson, ckpt_path=str(checkpoint) if goes_on else None, weights_only=True)
-        except SystemExit as error:
-            if not interrupted.is_set():
-                raise
-            raise KeyboardInterrupt from error  # Lightning makes an exit of a second Ctrl-C
+        except SystemExit as error:  # Lightning makes an exit of a second Ctrl-C, and a success of SIGTERM
+            raise KeyboardInterrupt if interrupted.is_set() else SystemExit(TERMINATED) from error
         except FloatingPointError as error:
             if keeper.best is None:
                 raise TrainingError(
                     f"fit - the gradient is not finite at step {trainer.global_step} (lr {settings.lr:g}) - "
-                    f"try lr {settings.lr / 4:g}, and look for huge values in the data"
+                    f"try lr {_smaller(settings.lr):g}, and look for huge values in the data"
                 ) from error
             keeper.history.stopped = "not finite"
             warnings.warn(
                 f"the gradient was not finite at step {trainer.global_step} (lr {settings.lr:g}); the best weights so "
-                f"far are kept; try lr {settings.lr / 4:g}",
+                f"far are kept; try lr {_smaller(settings.lr):g}",
                 stacklevel=2,
             )
     if interrupted.is_set():  # also in the last batch, or while Lightning was ending
@@ -109,6 +111,11 @@ def fit(
 def checkpoint_of(folder: Path | None) -> Path | None:
     """The file that a resumed run goes on from."""
     return None if folder is None else folder / "last.ckpt"
+
+
+def _smaller(lr: float) -> float:
+    """A learning rate that may do where this one does not."""
+    return min(lr / 4, 0.01)
 
 
 def _is_there(checkpoint: Path | None) -> bool:

@@ -59,7 +59,9 @@ def check_free(folder: Path, overwrite: bool) -> None:
         OutputError: it exists, or nothing can be written beside it.
     """
     if folder.exists() and not overwrite:
-        raise OutputError(f"{folder} - is there already - name another folder, or ask to overwrite it (--force)")
+        raise OutputError(
+            f"{folder} - is there already - name another folder, or overwrite it, --force (overwrite=True)"
+        )
     if overwrite and folder.exists() and not (folder / CONFIG).exists() and (folder.is_file() or any(folder.iterdir())):
         raise OutputError(f"{folder} - is not a run, it has no {CONFIG}; it is not overwritten - name another folder")
     parent = next(above for above in folder.absolute().parents if above.exists())

@@ -11,6 +11,7 @@ import pytest
 
 from carrousel.errors import (
     DataError,
+    DataWarning,
     MissingExtraError,
     ModelError,
     NotFittedError,
@@ -149,7 +150,7 @@ def test_fixed_context_that_is_too_long() -> None:
         ({"horizon": 2.5}, "horizon - must be a whole number from 1 to 10000, got 2.5 - give another"),
         ({"horizon": 24.5}, "horizon - must be a whole number from 1 to 10000, got 24.5 - give another"),
         ({"horizon": 10_001}, "horizon - must be a whole number from 1 to 10000, got 10001 - give another"),
-        ({"level": 100}, "level - 100, expected percent between 0 and 100 - give one such as 90, or several"),
+        ({"level": 100}, "level - 100, expected percent, from 1 to below 100 - give one such as 90, or several"),
         ({"missing": "drop"}, "missing - 'drop' is no way to treat missing values - choose error, ffill, interpolate"),
         ({"scaler": "log"}, "scaler - 'log' is no scale - choose standard, robust, none"),
         ({"subtract": "first"}, "subtract - 'first' can not be taken off - choose last, mean, none"),
@@ -316,3 +317,30 @@ def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(MissingExtraError, match=r'pandas is not installed, .* pip install "carrousel\[fit\]"'):
         read_table("rain.csv")
+
+
+def test_what_is_measured_is_not_new(fitted: Forecaster) -> None:
+    with pytest.warns(DataWarning, match="data - the series begins at 2020-01-01, before the end of what the"):
+        fitted.evaluate(DAYS)
+
+
+@pytest.mark.parametrize("role", ["time", "id"])
+def test_a_column_that_is_called_like_a_forecast(role: str) -> None:
+    data = DAYS.assign(shop="a").rename(columns={{"time": "day", "id": "shop"}[role]: "yhat"})
+    with pytest.raises(OptionError, match=f"{role} - 'yhat' is what a forecast is called in the answer - rename"):
+        small().fit(data, target="rain", **{role: "yhat"})
+
+
+def test_the_last_rows_have_no_target() -> None:
+    data = DAYS.assign(rain=DAYS.rain.where(DAYS.index < len(DAYS) - 6))
+    with pytest.raises(DataError, match=r"6 missing values .* or mask; or cut these last rows off, and pass"):
+        small(future=["wind"]).fit(data, target="rain")
+
+
+def test_a_static_input_that_is_another_one() -> None:
+    data = pandas.concat([DAYS.assign(shop=shop, size=size) for shop, size in (("a", 1.0), ("b", 2.0))])
+    fitted = small(static=["size"]).fit(data, target="rain", id="shop")
+    new = DAYS.tail(2).assign(day=[DAYS.day.iloc[-1] + pandas.Timedelta(days=n) for n in (1, 2)], shop="a")
+    assert len(fitted.predict(new.assign(size=1.0))) == 6
+    with pytest.raises(DataError, match="series 'a' - its static 'size' is not what the model's rows have - "):
+        fitted.predict(new.assign(size=2.0))

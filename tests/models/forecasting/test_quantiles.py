@@ -51,6 +51,6 @@ def test_with_few_windows_the_interval_is_the_widest_seen() -> None:
 
 def test_levels() -> None:
     assert probabilities((50.0, 90.0)) == (0.05, 0.25, 0.5, 0.75, 0.95)
-    for level in (0, 100, "many", (90, 120), ()):
-        with pytest.raises(OptionError, match=re.escape(f"level - {level!r}, expected percent between 0 and 100")):
+    for level in (0, 0.9, 100, "many", (90, 120), ()):
+        with pytest.raises(OptionError, match=re.escape(f"level - {level!r}, expected percent, from 1 to below 100")):
             check_levels(level)

@@ -19,6 +19,7 @@ from carrousel.models.forecasting.backtest import SEASONAL, Measured, compare, q
 from carrousel.models.forecasting.baselines import Linear, fit_linear
 from carrousel.models.forecasting.held import apart
 from carrousel.models.forecasting.net import ForecastNet
+from carrousel.models.forecasting.output import check_names
 from carrousel.models.forecasting.plan import Plan, Wishes, make_plan, workable
 from carrousel.models.forecasting.preparation import Preparation, check_values, prepare
 from carrousel.models.forecasting.quantiles import check_levels, margins, pinball, probabilities
@@ -154,6 +155,7 @@ def fit_panel(
 def _planned(panel: Panel, wishes: Wishes) -> tuple[Panel, Plan]:
     """The series that are long enough, and what is decided for them."""
     check_values(panel)
+    check_names(panel.reading.roles)
     panel = workable(panel, wishes)
     plan = make_plan(panel, wishes)
     found = Wishes(wishes.horizon, plan.context, 1, 1, wishes.val_fraction, wishes.test_fraction)

@@ -322,6 +322,7 @@ class Forecaster(Estimator):
         from carrousel.models.forecasting.rolling import every_window
 
         new = self._read(data)
+        memory.warn_of_known(self.memory_, new)
         panel = memory.joined(self.memory_, new, self.plan_.context)
         return measure(self, panel, every_window(panel, self.plan_, new.lengths), "data").to_dict()
 

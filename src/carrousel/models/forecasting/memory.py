@@ -1,5 +1,6 @@
 """The last rows of every series, kept in the model: a forecast goes on from them with new rows only."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,10 @@ from carrousel.data.clock import Times, by_the_wall
 from carrousel.data.container import Container
 from carrousel.data.missing import fill
 from carrousel.data.series import Panel, Reading
-from carrousel.errors import DataError
+from carrousel.errors import DataError, DataWarning
 from carrousel.models.forecasting.preparation import plain_id
 
-__all__ = ["checked", "continued", "from_dict", "joined", "remember", "replaced", "to_dict"]
+__all__ = ["checked", "continued", "from_dict", "joined", "remember", "replaced", "to_dict", "warn_of_known"]
 
 
 def remember(panel: Panel, context: int) -> Panel:
@@ -50,7 +51,7 @@ def joined(memory: Panel, new: Panel, context: int) -> Panel:
         context: rows that a forecast needs.
 
     Raises:
-        DataError: rows are missing in between.
+        DataError: rows are missing in between, or a static input is another one.
     """
     place = {str(id): k for k, id in enumerate(memory.ids)}
     found = []
@@ -59,6 +60,23 @@ def joined(memory: Panel, new: Panel, context: int) -> Panel:
         known = place.get(str(id))
         found.append(fresh if known is None else _joined(memory, known, fresh, context))
     return found[0] if len(found) == 1 else _stacked(found, new)
+
+
+def warn_of_known(memory: Panel, new: Panel) -> None:
+    """Warn where rows that are to be measured are not new."""
+    if memory.reading.roles.time is None and memory.container.kind != "indexed":
+        return  # rows without times are always the next ones
+    place = {str(id): k for k, id in enumerate(memory.ids)}
+    for k, id in enumerate(new.ids):
+        end = memory.first[place[str(id)] + 1] - 1 if str(id) in place else None
+        if end is not None and new.times.local[new.first[k]] <= memory.times.local[end]:
+            warnings.warn(
+                f"data - {new.name(k)} begins at {new.times.text(new.first[k])}, before the end of what the model has "
+                f"seen, {memory.times.text(end)}: also what it learned from is measured",
+                DataWarning,
+                stacklevel=3,
+            )
+            return
 
 
 def checked(memory: Panel, context: int) -> Panel:
@@ -95,6 +113,12 @@ def _joined(memory: Panel, series: int, fresh: Panel, context: int) -> Panel:
             f"{memory.name(series)} - {gap} {unit}{'s' if gap > 1 and not unit.endswith('s') else ''} are missing "
             f"between {old.times.text(-1)}, where the model's rows end, and {fresh.times.text(0)} - give the rows in "
             f"between, or at least {context} rows"
+        )
+    if not np.array_equal(old.static, fresh.static, equal_nan=True):
+        names = "', '".join(fresh.reading.roles.static)
+        raise DataError(
+            f"{memory.name(series)} - its static '{names}' is not what the model's rows have - correct it, or give at "
+            f"least {context} rows that do not go on from them"
         )
     kept = np.flatnonzero(before < positions[0])
     return _appended(_rows(old, kept), fresh)

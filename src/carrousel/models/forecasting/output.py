@@ -9,14 +9,28 @@ from numpy.typing import NDArray
 
 from carrousel.data.clock import Times
 from carrousel.data.container import csv_of
+from carrousel.data.roles import Roles
 from carrousel.data.series import Panel
+from carrousel.errors import OptionError
 
 if TYPE_CHECKING:
     from carrousel.models.forecasting.backtest import Measured
 
-__all__ = ["as_array", "as_csv", "as_frame", "as_rows", "as_table"]
+__all__ = ["as_array", "as_csv", "as_frame", "as_rows", "as_table", "check_names"]
 
 Array = NDArray[np.float64]
+
+
+def check_names(roles: Roles) -> None:
+    """Check that no column of the data that an answer has too is called like a forecast.
+
+    Raises:
+        OptionError: one is.
+    """
+    for role in ("time", "id"):
+        name = getattr(roles, role)
+        if name and name.startswith("yhat"):
+            raise OptionError(f"{role} - '{name}' is what a forecast is called in the answer - rename the column")
 
 
 def as_array(values: Array, panel: Panel, levels: Sequence[float], level: float | None) -> Array:

@@ -152,13 +152,23 @@ def check_values(panel: Panel) -> None:
             row = int(gone[:, column].argmax())
             name = names[column] if len(names) == values.shape[1] else ", ".join(names)
             many = int(gone[:, column].sum())
+            todo = "choose --missing (missing=) ffill, interpolate or mask"
+            if _are_last(gone[:, column], panel):
+                todo += "; or cut these last rows off, and pass what is known ahead with --future-data (future=)"
             raise DataError(
                 f"'{name}' - it has {many} missing value{'s' if many > 1 else ''} (first at {panel.times.text(row)}) - "
-                "choose --missing (missing=) ffill, interpolate or mask"
+                f"{todo}"
             )
     empty = np.isnan(panel.target).all(0)
     if empty.any():
         raise DataError(f"'{roles.target[int(empty.argmax())]}' - it has no value at all - name another target")
+
+
+def _are_last(gone: NDArray[np.bool_], panel: Panel) -> bool:
+    """Whether several rows are gone, and none that has another behind it in its series."""
+    ends = np.zeros(len(gone), bool)
+    ends[panel.first[1:] - 1] = True
+    return bool(gone.sum() > 1 and not (gone[:-1] & ~gone[1:] & ~ends[:-1]).any())
 
 
 def _constant(panel: Panel, train_end: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ def check_levels(level: float | Sequence[float]) -> tuple[float, ...]:
         level: one or several, in percent.
 
     Raises:
-        OptionError: one is not between 0 and 100.
+        OptionError: one is not between 1 and 100, as a part of one would be.
 
     Example:
         >>> check_levels(90), check_levels((95, 50))
@@ -31,8 +31,8 @@ def check_levels(level: float | Sequence[float]) -> tuple[float, ...]:
         levels = tuple(sorted({float(each) for each in (level if isinstance(level, Sequence) else (level,))}))
     except (TypeError, ValueError):
         levels = ()
-    if not levels or not all(0 < each < 100 for each in levels):
-        raise OptionError(f"level - {level!r}, expected percent between 0 and 100 - give one such as 90, or several")
+    if not levels or not all(1 <= each < 100 for each in levels):
+        raise OptionError(f"level - {level!r}, expected percent, from 1 to below 100 - give one such as 90, or several")
     return levels
 
 
