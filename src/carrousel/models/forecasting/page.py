@@ -109,17 +109,20 @@ def _ahead(forecaster: "Forecaster") -> list[Any]:
 
 
 def held_out(measured: Measured) -> list[Any]:
-    """Return forecasts of the measured windows to draw, from the last one back, each a horizon apart."""
+    """Return forecasts of measured windows to draw: the last of each series, then a horizon before it, and so on."""
     from carrousel.report.forecasting import Drawn
 
     panel, horizon = measured.panel, measured.asked.shape[1]
-    chosen: list[int] = []
+    last: dict[tuple[int, int], tuple[int, int]] = {}  # (series, target) -> its origin chosen last, how many were
+    turns = []
     for k in range(measured.windows)[::-1]:
-        same = [c for c in chosen if (measured.series[c], measured.which[c]) == (measured.series[k], measured.which[k])]
-        if len(chosen) < _WINDOWS and all(measured.origins[c] - measured.origins[k] >= horizon for c in same):
-            chosen.append(k)
+        own = int(measured.series[k]), int(measured.which[k])
+        origin, count = last.get(own, (measured.origins[k] + horizon, 0))
+        if origin - measured.origins[k] >= horizon:
+            last[own] = measured.origins[k], count + 1
+            turns.append((count, *own, k))
     found = []
-    for k in chosen:
+    for *_, k in sorted(turns)[:_WINDOWS]:
         origin, series, target = int(measured.origins[k]), int(measured.series[k]), int(measured.which[k])
         before = slice(max(int(panel.first[series]), origin - _before(horizon)), origin)
         after, said = slice(origin, origin + horizon), measured.quantiles[k]
