@@ -131,7 +131,7 @@ def test_text_for_missing_stays_text(tmp_path: Path) -> None:
         ),
         (
             b"RIFF\x00\x00\x00\x00WAVE",
-            "rain.csv - it is a recording (wav), expected a table - give `carrousel classify`",
+            "rain.csv - it is a recording (wav), expected a table - for `carrousel classify`",
         ),
         (
             "day mm\n2020-01-01 00:00 1.5\n",

@@ -143,7 +143,7 @@ def test_nothing_in_it(tmp_path: Path, level: str) -> None:
         ),
         (
             b"\x89PNG\r\n\x1a\n\0",
-            r"byte 0x00 at offset 8: no text file - leave it out, or use --level byte \(level='byte'\)",
+            r"byte 0x00 at offset 8: no text file - leave it out, as with --glob .*use --level byte \(level='byte'\)",
         ),
         ("Grüße".encode("utf-16"), r"it is UTF-16, not UTF-8 - save it as UTF-8, or use --level byte \(level='byte'\)"),
         (b"\xff\xfe\0\0a\0\0\0", r"it is UTF-32, not UTF-8"),

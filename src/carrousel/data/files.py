@@ -29,7 +29,7 @@ _NO_TEXT = {
     b"\xfd7zX": "packed with xz, expected text, which may be packed with gzip - unpack it with unxz",
     b"\xff\xfe": "text in UTF-16, expected UTF-8 - save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "text in UTF-16, expected UTF-8 - save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8",
-    b"RIFF": "a recording (wav), expected a table - give `carrousel classify` a folder of recordings",
+    b"RIFF": "a recording (wav), expected a table - for `carrousel classify` and its runs, name the folder it lies in",
 }
 #: What reading a damaged gzip file raises.
 _NOT_PACKED = (gzip.BadGzipFile, EOFError, zlib.error)

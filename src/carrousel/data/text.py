@@ -256,7 +256,8 @@ def _characters(name: str, content: bytes) -> str:
             )
     if (place := content.find(b"\0")) >= 0:
         raise DataError(
-            f"{name} - byte 0x00 at offset {place}: no text file - leave it out, or use --level byte (level='byte')"
+            f"{name} - byte 0x00 at offset {place}: no text file - leave it out, as with --glob '*.txt' (glob=), or "
+            "use --level byte (level='byte')"
         )
     try:
         return content.decode("utf-8-sig")

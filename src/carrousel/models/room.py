@@ -22,9 +22,8 @@ def enough_memory() -> Iterator[None]:
 
     Example:
         >>> with enough_memory():
-        ...     _ = torch.empty(2**58)
-        Traceback (most recent call last):
-        carrousel.errors.OptionError: fit - it does not fit into memory (...) - take fewer hidden units or layers...
+        ...     torch.zeros(2).tolist()
+        [0.0, 0.0]
     """
     try:
         yield

@@ -411,6 +411,12 @@ def test_a_class_with_one_example_is_warned_of():
         small(epochs=1).fit([*X, X[0]], [*y, "rare"])
 
 
+def test_labels_beside_a_table_that_is_described():
+    X, y = easy(12)
+    with pytest.raises(OptionError, match=r"y - the labels are beside X, and id, time names a column of a table"):
+        small().fit(X, y, id="id", time="t")
+
+
 def test_wrong_data_is_told_at_prediction(fitted):
     X, _y = easy(3)
     with pytest.raises(DataError, match="test label 'z' was not in training; classes are high, low, middle"):

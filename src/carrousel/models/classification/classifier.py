@@ -19,6 +19,7 @@ from carrousel.data.answer import answer
 from carrousel.data.audio import Audio
 from carrousel.data.labelled import Columns
 from carrousel.data.ragged import Ragged
+from carrousel.errors import OptionError
 from carrousel.learn import History, InOrder, Training, fit
 from carrousel.learn.fit import checkpoint_of
 from carrousel.models import own_cell
@@ -171,6 +172,12 @@ class Classifier(ClassifierMixin, Reading):
         own_cell.find(self.cell)
         self._training_of(1)  # says what is wrong with it
         self.audio_ = audio or Audio()
+        said = [name for name, column in (("label", label), ("id", id), ("time", time)) if column is not None]
+        if y is not None and said:
+            raise OptionError(
+                f"y - the labels are beside X, and {', '.join(said)} names a column of a table that has them too - put "
+                "the labels into it as a column, or give X as a list of sequences"
+            )
         asked = Columns(label=label, id=id, time=time, interleaved=channels)
         found = self._read(X, y, asked)
         self.columns_, self.names_ = found.columns, found.names

@@ -214,7 +214,7 @@ def measure(forecaster: "Forecaster", panel: Panel, windows_at: tuple[Integers, 
     check_values(panel)
     plan, preparation = forecaster.plan_, forecaster.preparation_
     scale, width = preparation.scale_of(panel)
-    rows = preparation.rows(panel)
+    rows = preparation.rows(panel, scale)
     windows = Windows(rows, *windows_at, plan.context, plan.horizon, forecaster.subtract)
     errors = _of_series(forecaster.naive_errors_, preparation, panel)
     levels, net = check_levels(forecaster.level), forecaster.net_
