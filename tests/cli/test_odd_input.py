@@ -106,7 +106,7 @@ def test_files_that_are_no_table(call: Call) -> None:
 
 
 def test_numbers_that_are_too_large(call: Call) -> None:
-    said = forecast(call, PLAIN, "--hidden", "99999999", code=2)
+    said = forecast(call, PLAIN, "--hidden", "9999999999999", code=2)
     assert "fit - it does not fit into memory (" in said
     assert said.endswith(" - take fewer hidden units or layers, a smaller batch or a shorter context\n")
     assert "devices is 9999, this machine has" in forecast(call, PLAIN, "--devices", "9999", code=2)
