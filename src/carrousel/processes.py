@@ -1,8 +1,11 @@
-"""Processes that train together: which of them this is."""
+"""Processes: which this is of those that train together, and with what a signal ends it."""
 
 import os
 
-__all__ = ["is_first_process"]
+__all__ = ["INTERRUPTED", "TERMINATED", "is_first_process"]
+
+#: The exit codes of a process that Ctrl-C or SIGTERM ends, as shells have them.
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def is_first_process() -> bool:

@@ -14,11 +14,11 @@ import typer
 from typer.core import TyperGroup
 
 from carrousel.errors import BackendError, CarrouselError, TrainingError
-from carrousel.processes import is_first_process
+from carrousel.processes import INTERRUPTED, TERMINATED, is_first_process
 
-__all__ = ["INTERRUPTED", "app", "main"]
+__all__ = ["app", "main"]
 
-_RUN_FAILED, _BAD_INPUT, INTERRUPTED, _TERMINATED = 1, 2, 130, 143
+_RUN_FAILED, _BAD_INPUT = 1, 2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -68,8 +68,8 @@ def _ended_by(error: BaseException) -> tuple[str, int] | None:
         return f"carrousel: output - can not be written: {error.strerror} - make room", _RUN_FAILED
     if isinstance(error, KeyboardInterrupt):
         return "\ncarrousel: interrupted", INTERRUPTED
-    if isinstance(error, SystemExit) and error.code == _TERMINATED:
-        return "carrousel: terminated", _TERMINATED
+    if isinstance(error, SystemExit) and error.code == TERMINATED:
+        return "carrousel: terminated", TERMINATED
     return None
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carrousel.cli.app import INTERRUPTED
 from carrousel.errors import OptionError, OutputError
+from carrousel.processes import INTERRUPTED
 
 if TYPE_CHECKING:
     from carrousel.models.estimator import Estimator

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carrousel.cli import options
-from carrousel.cli.app import INTERRUPTED
 from carrousel.cli.classify import classify
 from carrousel.cli.forecast import forecast
 from carrousel.cli.generate import generate
 from carrousel.cli.tables import print_table, short, table_of
+from carrousel.processes import INTERRUPTED
 
 if TYPE_CHECKING:
     from carrousel.models.estimator import Estimator

@@ -17,14 +17,12 @@ from carrousel.errors import MissingExtraError, OptionError, OutputError, Traini
 from carrousel.learn.batches import Source
 from carrousel.learn.history import History
 from carrousel.learn.settings import Training
+from carrousel.processes import TERMINATED
 
 if TYPE_CHECKING:
     from carrousel.learn.lesson import Keeper
 
-__all__ = ["TERMINATED", "Losses", "checkpoint_of", "fit"]
-
-#: The exit code of a process that SIGTERM ends, as shells have it.
-TERMINATED = 128 + signal.SIGTERM
+__all__ = ["Losses", "checkpoint_of", "fit"]
 
 #: (net, what a source draws) -> one loss for each of its rows, (row,).
 Losses = Callable[[Any, Any], Tensor]

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -28,6 +29,7 @@ CONFIG, WEIGHTS, PREPROCESS, METRICS = "config.json", "weights.safetensors", "pr
 HISTORY = "history.csv"
 #: The entry of config.json that tells whether the files that predictions depend on are those that were written.
 SUMS = "sha256"
+_NO_SUMS: Mapping[str, Any] = MappingProxyType({})
 
 _PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".bin"}
 _TEXTS = {".csv", ".html", ".txt"}
@@ -139,8 +141,8 @@ def read(folder: Path) -> Run:
     known = {CONFIG, WEIGHTS, PREPROCESS, METRICS}
     others = {path.name for path in folder.iterdir() if path.name not in known and path.suffix in _TEXTS}
     files = {name: _text(folder / name) for name in sorted(others | {HISTORY})}
-    weights, preprocess = _read_weights(folder / WEIGHTS), _read_json(folder / PREPROCESS)
-    _check_sums(folder, config.get(SUMS, {}))
+    sums = config.get(SUMS, {})
+    weights, preprocess = _read_weights(folder / WEIGHTS, sums), _read_json(folder / PREPROCESS, sums)
     return Run(config, weights, preprocess, _read_json(folder / METRICS), files)
 
 
@@ -204,17 +206,14 @@ def _text(path: Path) -> str:
         raise ModelError(f"{path} - is damaged: {error} - train again, or take a copy") from error
 
 
-def _check_sums(folder: Path, sums: Any) -> None:
-    """Refuse files that are not what was written; a run of a version that kept no sums is taken as it is."""
-    for name in (WEIGHTS, PREPROCESS):
-        found = hashlib.sha256(_content(folder / name)).hexdigest()
-        if not isinstance(sums, dict) or sums.get(name, found) != found:
-            raise ModelError(
-                f"{folder / name} - is damaged: its SHA-256 is not the one in {CONFIG} - train again, or take a copy"
-            )
+def _check_sum(path: Path, content: bytes, sums: Any) -> None:
+    """Refuse a file that is not what was written; a run of a version that kept no sums is taken as it is."""
+    found = hashlib.sha256(content).hexdigest()
+    if not isinstance(sums, Mapping) or sums.get(path.name, found) != found:
+        raise ModelError(f"{path} - is damaged: its SHA-256 is not the one in {CONFIG} - train again, or take a copy")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, sums: Mapping[str, Any] = _NO_SUMS) -> dict[str, Any]:
     content = _content(path)
     try:
         found = json.loads(content)
@@ -222,13 +221,14 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} - is damaged: {error} - train again, or take a copy") from error
     if not isinstance(found, dict):
         raise ModelError(f"{path} - holds {type(found).__name__}, expected names and values - train again")
+    _check_sum(path, content, sums)
     return found
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path, sums: Mapping[str, Any]) -> dict[str, Tensor]:
     content = _content(path)
     try:
-        return load(content)
+        found = load(content)
     except (SafetensorError, ValueError) as error:
         expected = _size(content)
         if expected is not None and expected != len(content):
@@ -236,6 +236,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
                 f"{path} - is cut short (expected {expected:,} bytes, got {len(content):,}) - train again"
             ) from error
         raise ModelError(f"{path} - is damaged: {error} - train again, or take a copy") from error
+    _check_sum(path, content, sums)
+    return found
 
 
 def _size(content: bytes) -> int | None:
