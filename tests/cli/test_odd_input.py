@@ -3,8 +3,10 @@
 import bz2
 import gzip
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,33 @@ def test_however_it_is_written(call: Call, content: str | bytes) -> None:
     said = Path("run/forecast.csv").read_text()
     forecast(call, PLAIN, "--force")
     assert Path("run/forecast.csv").read_text() == said
+
+
+def test_what_comes_through_a_pipe(call: Call) -> None:
+    forecast(call, PLAIN)
+    said = call("predict", "run")
+    with piped(PLAIN):
+        call("forecast", "-", "--horizon", "3", "--missing", "ffill", *SMALL[:-2])
+    (run,) = Path("carrousel-runs").glob("stdin-*")
+    assert call("predict", str(run)) == said
+    with piped("To be, or not to be?\n" * 60):
+        call("generate", "-", *SMALL, "--force")
+    assert json.loads(call("info", "run", "--json"))["metrics"]["symbols"] == 21 * 60
+
+
+@contextmanager
+def piped(content: str) -> Iterator[None]:
+    """Give the process some content on its standard input."""
+    before, (reader, writer) = os.dup(0), os.pipe()
+    os.write(writer, content.encode())
+    os.close(writer)
+    os.dup2(reader, 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(reader)
+        os.close(before)
 
 
 def test_comments_above_the_names_are_said_in_one_line(call: Call) -> None:

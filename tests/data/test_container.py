@@ -57,6 +57,11 @@ def test_lazy_frames_are_computed() -> None:
     assert open_container(lazy).without_frame().backend == "polars"
 
 
+def test_a_lazy_frame_has_a_frame_for_an_answer() -> None:
+    container = open_container(polars.from_pandas(LONG).lazy()).without_frame()
+    assert isinstance(container.frame_of({"yhat": np.zeros(2)}, None), polars.DataFrame)
+
+
 def test_tensors_are_arrays() -> None:
     for kind in (torch.float32, torch.bfloat16):
         steps = torch.arange(5.0, requires_grad=True).to(kind)

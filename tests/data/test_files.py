@@ -3,7 +3,9 @@
 import bz2
 import gzip
 import lzma
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas
@@ -162,6 +164,16 @@ def test_text_for_missing_stays_text(tmp_path: Path) -> None:
 def test_what_is_no_table(tmp_path: Path, content: str | bytes, message: str) -> None:
     with pytest.raises(DataError, match=re.escape(message)):
         read_table(file_of(tmp_path, content))
+
+
+def test_what_comes_through_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(pipe.write_bytes, gzip.compress(PLAIN.encode()))
+        table = read_table(pipe)
+        assert writing.result() > 0
+    pandas.testing.assert_frame_equal(table, read_table(file_of(tmp_path, PLAIN)))
 
 
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_robust_scale_ignores_a_spike_and_none_does_nothing() -> None:
 
 def test_a_scale_in_any_unit() -> None:
     rain = np.array([[1.0], [2.0], [4.0]])
-    for unit in (1e-100, 1e-15, 1e15):
+    for unit in (1e-300, 1e-100, 1e-15, 1e15, 1e200):
         scale = fit_scale(unit * rain, np.array([0]), np.array([3]))
         np.testing.assert_allclose(scale.width / unit, np.std(rain))
 

@@ -51,7 +51,7 @@ def classify(
     from carrousel.data.audio import Audio
     from carrousel.models.classification.classifier import Classifier
 
-    folder = run.new_folder(train.stem or "classify")
+    folder = run.new_folder(options.name_of(train) or "classify")
     classifier = Classifier(
         hidden_size=hidden, num_layers=layers, bidirectional=bidirectional, pool=pool, cell=cell, dropout=dropout,
         class_weight=None if class_weight == "none" else class_weight, missing=missing, layout=layout,
@@ -65,7 +65,7 @@ def classify(
         folder=folder,
     )  # fmt: skip
     if run.report:
-        classifier.report(title=train.stem)
+        classifier.report(title=options.name_of(train))
     run.keep(classifier, folder, lambda: typer.echo(folder) if run.quiet else _say(classifier, folder, run.report))
 
 

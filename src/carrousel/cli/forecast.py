@@ -48,7 +48,7 @@ def forecast(
     from carrousel.data.files import read_table
     from carrousel.models.forecasting.forecaster import Forecaster
 
-    folder = run.new_folder(data.stem or "forecast")
+    folder = run.new_folder(options.name_of(data) or "forecast")
     forecaster = Forecaster(
         horizon=horizon, context=_number(context), hidden_size=hidden, num_layers=layers, cell=cell, dropout=dropout,
         level=_levels(level), scaler=scaler, past=_columns(past), future=_columns(future), static=_columns(static),
@@ -65,7 +65,7 @@ def forecast(
         forecaster.keep("forecast.csv", forecaster.predict())
     forecaster.keep("backtest.csv", forecaster.backtest(windows=windows).frame)
     if run.report:
-        forecaster.report(title=data.stem)
+        forecaster.report(title=options.name_of(data))
     run.keep(forecaster, folder, lambda: typer.echo(folder) if run.quiet else _say(forecaster, folder, run.report))
 
 

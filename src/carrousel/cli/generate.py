@@ -45,7 +45,7 @@ def generate(
     from carrousel.models.generation.sampling import Sampling
 
     Sampling(temperature, top_k, top_p)  # says now what is wrong with them
-    name = Path(text[0]).stem.strip("*") or "text"
+    name = options.name_of(Path(text[0])).strip("*") or "text"
     folder = run.new_folder(name)
     generator = Generator(
         level, hidden_size=hidden, num_layers=layers, embed=embed, seq_len=seq, cell=cell, dropout=dropout,

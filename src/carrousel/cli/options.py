@@ -26,6 +26,7 @@ __all__ = [
     "Missing",
     "Rate",
     "Run",
+    "name_of",
     "own_cell",
     "unfinished",
     "with_run",
@@ -65,7 +66,7 @@ class Run:
         """Return the folder of the run, after a look at whether it can be written.
 
         Args:
-            name: of the data, for one that is named after it.
+            name: of the data, for a folder that is named after it.
 
         Raises:
             OutputError: it is there already, can not be written, or one that was stopped would be lost.
@@ -163,6 +164,11 @@ def with_run(
 def own_cell(estimator: "Estimator") -> str:
     """What a command that reads a run has to be told where its cell is the user's own."""
     return f" --cell {estimator.cell}" if isinstance(estimator.cell, str) and ":" in estimator.cell else ""
+
+
+def name_of(data: Path) -> str:
+    """What a run of a file is called; "-" is what comes through a pipe."""
+    return "stdin" if str(data) == "-" else data.stem
 
 
 def unfinished(folder: Path) -> Path:

@@ -123,7 +123,8 @@ def _say_classes(found: dict[str, Any]) -> None:
 
 def _say_numbers(found: dict[str, Any]) -> None:
     for name, value in found.items():
-        typer.echo(f"{name.replace('_', ' ')}: {value:.4f}")
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        typer.echo(f"{name.replace('_', ' ')}: {shown}")
 
 
 _SAY: dict[str, Callable[[dict[str, Any]], None]] = {

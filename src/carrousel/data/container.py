@@ -1,7 +1,7 @@
 """What the user's data came in, so that forecasts go back in the same."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Container:
         columns: how many the array had, 0 if it had one axis.
         backend: the library of frames that forecasts are made with, "pandas" or "polars".
         target: the name of a series.
+        times: column -> what its times were: "date", or a period of pandas, such as "M".
     """
 
     frame: Any
@@ -35,6 +36,7 @@ class Container:
     columns: int = 0
     backend: str = "pandas"
     target: str | None = None
+    times: Mapping[str, str] = field(default_factory=dict)
 
     def without_frame(self) -> "Container":
         """Return what is kept when the table was read."""
@@ -54,12 +56,19 @@ class Container:
         )
 
     def frame_of(self, columns: Mapping[str, Any], time: str | None) -> Any:
-        """Return columns as a frame of the user's library; the times are its index if they were one."""
+        """Return columns as a frame of the user's library; the times are its index if they were one.
+
+        Args:
+            columns: by name; times are dates or periods again if those of the column `time` were.
+            time: the name of the time column.
+        """
         import narwhals as nw
 
         library: Any = self.backend
-        made = nw.from_dict(dict(columns), backend=library).to_native()
-        return made.set_index(time) if self.kind == "indexed" else made
+        was = self.times.get(time or "")
+        made = nw.from_dict({name: _as_they_were(values, was) for name, values in columns.items()}, backend=library)
+        native = made.to_native()
+        return native.set_index(time) if self.kind == "indexed" else native
 
 
 def open_container(data: Any) -> Container:
@@ -202,15 +211,19 @@ def _of_series(series: Any) -> Container:
         frame = series.alias("y").to_frame()
     dated = _with_index_as_column(frame)
     if dated is not None:
-        return Container(dated, "indexed", "the series", 1)
+        return Container(dated, "indexed", "the series", 1, times=_period_of_index(frame, dated))
     whole = with_levels(frame)
     return Container(whole, "series" if whole is frame else "frame", "the series", target=name)
 
 
 def _of_frame(frame: Any) -> Container:
-    frame = _with_dates(named(frame, "data"))
+    frame = named(frame, "data")
+    periods = _periods(frame)
+    frame = _with_dates(frame, periods)
     dated = _with_index_as_column(frame)
-    return Container(with_levels(frame)) if dated is None else Container(dated, "indexed")
+    if dated is not None:
+        return Container(dated, "indexed", times=_period_of_index(frame, dated))
+    return Container(with_levels(frame), times=periods | _dates(frame))
 
 
 def named(frame: Any, where: str) -> Any:
@@ -228,13 +241,45 @@ def named(frame: Any, where: str) -> Any:
     return frame
 
 
-def _with_dates(frame: Any) -> Any:
-    """A frame whose columns of pandas' periods are the times at which they begin."""
+def _periods(frame: Any) -> dict[str, str]:
+    """The columns of pandas' periods, and what these are."""
     native: Any = frame.to_native()
-    periods = [name for name in frame.columns if str(getattr(native[name], "dtype", "")).startswith("period[")]
+    kinds = {name: str(getattr(native[name], "dtype", "")) for name in frame.columns}
+    return {name: kind[len("period[") : -1] for name, kind in kinds.items() if kind.startswith("period[")}
+
+
+def _dates(frame: Any) -> dict[str, str]:
+    """The columns of days without hours; pandas has no such type."""
+    import narwhals as nw
+
+    if frame.implementation.is_pandas():
+        return {}
+    return {name: "date" for name, kind in frame.schema.items() if kind == nw.Date}
+
+
+def _with_dates(frame: Any, periods: Collection[str]) -> Any:
+    """A frame whose columns of pandas' periods are the times at which they begin."""
     if not periods:
         return frame
+    native: Any = frame.to_native()
     return eager(native.assign(**{name: native[name].dt.to_timestamp() for name in periods}), "data")
+
+
+def _period_of_index(frame: Any, dated: Any) -> dict[str, str]:
+    """What the periods of an index are, which is the first column now."""
+    index = frame.to_native().index
+    return {dated.columns[0]: str(index.freqstr)} if type(index).__name__ == "PeriodIndex" else {}
+
+
+def _as_they_were(values: Any, was: str | None) -> Any:
+    """Times as the dates or periods that they were; anything else as it is."""
+    if not was or getattr(values, "dtype", np.dtype(float)).kind != "M":
+        return values
+    if was == "date":
+        return np.asarray(values).astype("M8[D]")
+    import pandas
+
+    return pandas.PeriodIndex(pandas.DatetimeIndex(values), freq=was)
 
 
 def with_levels(frame: Any) -> Any:

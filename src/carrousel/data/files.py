@@ -5,10 +5,14 @@ import csv
 import difflib
 import gzip
 import re
+import shutil
 import textwrap
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 from carrousel.errors import DataError, DataWarning, MissingExtraError
@@ -16,7 +20,10 @@ from carrousel.errors import DataError, DataWarning, MissingExtraError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["read_table"]
+__all__ = ["STDIN", "read_table"]
+
+#: What names what comes through a pipe.
+STDIN = Path("-")
 
 _SEPARATORS = (",", ";", "\t", "|")
 #: Any number of blanks, as pandas is told.
@@ -52,7 +59,7 @@ def read_table(path: str | Path) -> "DataFrame":
     Excel's first line `sep=;` says the separator; lines that begin with # are left out above the names, with a warning.
 
     Args:
-        path: the file; its first line has the names of the columns.
+        path: the file, "-" for what comes through a pipe; its first line has the names of the columns.
 
     Returns:
         The table.
@@ -75,11 +82,11 @@ def read_table(path: str | Path) -> "DataFrame":
         raise MissingExtraError(
             'read - pandas is not installed, tables are read with it - pip install "carrousel[fit]"'
         ) from error
-    file = _existing(Path(path))
     try:
-        table = _read_parquet(file) if file.suffix.lower() in _PARQUET else _read_text(file)
+        with _kept(_existing(Path(path))) as file:
+            table = _read_parquet(file) if file.suffix.lower() in _PARQUET else _read_text(file)
     except PermissionError as error:
-        raise DataError(f"{file.name} - it may not be read - change its permissions") from error
+        raise DataError(f"{Path(path).name} - it may not be read - change its permissions") from error
     if not len(table):
         raise _no_rows(file, f", only names ({textwrap.shorten(', '.join(table.columns), 60, placeholder=' ...')})")
     return table
@@ -92,13 +99,28 @@ def _no_rows(file: Path, what: str = "") -> DataError:
 def _existing(path: Path) -> Path:
     if path.is_dir():
         raise DataError(f"{path} - it is a folder, expected a CSV or Parquet file - name a file in it")
-    if path.is_file():
+    if path == STDIN:
+        return Path("/dev/stdin")
+    if path.exists():
         return path
     folder = path.parent
     others = [each.name for each in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, others, n=1, cutoff=0.5)
     todo = f"nearest name: '{near[0]}'" if near else "look for the right path"
     raise DataError(f"{path.name} - no such file in {folder.resolve()} - {todo}")
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[Path]:
+    """A file that can be opened more than once: what comes through a pipe is kept until it was read."""
+    if path.is_file():
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        kept = Path(folder, path.name)
+        with path.open("rb") as pipe, kept.open("wb") as file:
+            shutil.copyfileobj(pipe, file)
+        yield kept
 
 
 def _read_parquet(file: Path) -> Any:

@@ -83,12 +83,18 @@ def fit_scale(values: Array, first: NDArray[np.int64], end: NDArray[np.int64], k
         for series, (begin, stop) in enumerate(zip(first, end, strict=True)):
             part = values[begin:stop]
             if kind == "standard":
-                centre[series], width[series] = np.nanmean(part, 0), np.nanstd(part, 0)
+                centre[series], width[series] = np.nanmean(part, 0), _deviation(part)
             else:
                 low, centre[series], high = np.nanquantile(part, (0.25, 0.5, 0.75), axis=0)
                 width[series] = (high - low) / 1.349
                 flat = width[series] <= 0
-                width[series, flat] = np.nanstd(part, 0)[flat]
+                width[series, flat] = _deviation(part)[flat]
     centre = np.nan_to_num(centre)
     tiny = ~(width > 1e-12 * np.abs(centre))  # in any unit
     return Scale(centre, np.where(tiny, 1.0, width))
+
+
+def _deviation(values: Array) -> Array:
+    """(column,), the standard deviation of values whose squares may be no numbers: 1e-300, 1e200."""
+    _, exponent = np.frexp(np.nanmax(np.abs(values), 0, initial=0.0))
+    return np.asarray(np.ldexp(np.nanstd(np.ldexp(values, -exponent), 0), exponent))

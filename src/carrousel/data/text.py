@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carrousel.data.files import STDIN
 from carrousel.errors import DataError, DataWarning, OptionError, OptionTypeError
 
 __all__ = ["LEAST", "LEVELS", "Source", "Text", "Vocabulary", "read_text"]
@@ -110,6 +111,27 @@ class Vocabulary:
             parts.append(part.astype(kind))
         return torch.from_numpy(np.concatenate(parts) if parts else np.zeros(0, kind))
 
+    def encode_most(self, content: str | bytes) -> Tensor:
+        """Return the numbers of a text's symbols without a few that are not known, (symbol,); these are named.
+
+        Raises:
+            DataError: more than one character in a hundred is not known, or the text is of the other kind.
+        """
+        if self.level == "byte" or isinstance(content, bytes):
+            return self.encode(content)
+        unknown = "".join(sorted(set(content) - set(self.characters)))
+        known = content.translate(dict.fromkeys(map(ord, unknown)))
+        if (left_out := len(content) - len(known)) * 100 > len(content):
+            return self.encode(content)  # which says what is wrong
+        if left_out:
+            warnings.warn(
+                f"text - {left_out:,} of {len(content):,} characters were not learned and are left out: "
+                f"{_listed(unknown)}",
+                DataWarning,
+                stacklevel=4,
+            )
+        return self.encode(known)
+
     def decode(self, numbers: Tensor | Iterable[int]) -> str:
         """Return the text of numbers; bytes that are no UTF-8 become the replacement character."""
         found = numbers.tolist() if isinstance(numbers, Tensor) else list(numbers)
@@ -140,7 +162,7 @@ def read_text(source: Source, level: str = "char", pattern: str = "*") -> Text:
     packed is unpacked.
 
     Args:
-        source: the text, or a path, or several.
+        source: the text, or a path, or several; "-" is what comes through a pipe.
         level: "char" or "byte".
         pattern: the names of the files that are read in a folder.
 
@@ -184,10 +206,12 @@ def _files(path: Path, pattern: str) -> list[Path]:
         raise DataError(
             f"text - {len(str(path)):,} characters; need {LEAST:,} - give a longer text, or the path of one"
         )
-    if path.is_file():
-        return [path]
+    if path == STDIN:
+        return [Path("/dev/stdin")]
     if path.is_dir():
         return _inside(path, pattern)
+    if path.exists():
+        return [path]
     if not glob.has_magic(str(path)):
         raise _missing(path)
     matches = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if Path(each).is_file())

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,6 +97,24 @@ def test_pandas_and_polars_are_one(sales: Forecaster) -> None:
     said = other.predict(future=polars.from_pandas(AHEAD))
     assert isinstance(said, polars.DataFrame)
     pandas.testing.assert_frame_equal(said.to_pandas(), sales.predict(future=AHEAD), check_dtype=False)
+
+
+def test_days_and_periods_come_back(tmp_path: Path) -> None:
+    days = polars.DataFrame({"day": [date(2020, 1, 1) + timedelta(days=k) for k in range(200)], "y": Y[:200]})
+    fitted = small().fit(days)
+    fitted.save(tmp_path / "run")
+    for said in (fitted.predict(), load(tmp_path / "run").predict()):
+        assert said["day"].dtype == polars.Date
+        assert said["day"][0] == days["day"][-1] + timedelta(days=1)
+    measured = fitted.result_.frame
+    assert {measured[name].dtype for name in ("after", "day")} == {polars.Date}
+    months = pandas.period_range("1990-01", periods=200, freq="M", name="month")
+    series = pandas.Series(Y[:200], months, name="y")
+    for data in (series, series.to_frame(), series.reset_index()):
+        said = small().fit(data).predict()
+        found = said.get("month", said.index)
+        assert str(found.dtype) == "period[M]"
+        assert str(found[0]) == "2006-09"
 
 
 def test_series_arrays_and_index() -> None:

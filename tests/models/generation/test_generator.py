@@ -11,6 +11,7 @@ from sklearn.base import clone
 from carrousel.data.text import LEAST, read_text
 from carrousel.errors import (
     DataError,
+    DataWarning,
     ModelError,
     NotFittedError,
     OptionError,
@@ -129,6 +130,18 @@ def test_bits_of_another_text(fitted: Generator) -> None:
     assert fitted.score(text(300)) == -fitted.bpc(text(300))
     found = fitted.evaluate(text(300))
     assert found["nats"] == pytest.approx(found["bits"] * math.log(2))
+    assert found["symbols"] == len(text(300)) - 1
+    assert found["unigram_bits"] == pytest.approx(fitted.metrics_["unigram_bits"], abs=0.1)
+    assert found["bits"] < found["unigram_bits"]
+
+
+def test_a_few_characters_that_were_not_learned(fitted: Generator) -> None:
+    other = text(300)
+    with pytest.warns(
+        DataWarning, match=r"text - 2 of 1,\d\d\d characters were not learned and are left out: '!', 'é'"
+    ):
+        found = fitted.evaluate(other[:100] + "é" + other[100:] + "!")
+    assert found == fitted.evaluate(other)
 
 
 # ---------------------------------------------------------------------- writing
@@ -165,7 +178,7 @@ def test_what_is_kept_writes_the_same(tmp_path: Path, level: str) -> None:
     assert again.get_params() == fitted.get_params()
     assert again.metrics_ == fitted.metrics_
     assert again.generate("ab", 40, seed=1) == fitted.generate("ab", 40, seed=1)
-    assert again.bpc(text(99)) == fitted.bpc(text(99))
+    assert again.evaluate(text(99)) == fitted.evaluate(text(99))
     assert again.understood() == fitted.understood()
     with pytest.raises(OutputError, match="is there already"):
         fitted.save(tmp_path / "run")

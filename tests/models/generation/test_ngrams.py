@@ -74,6 +74,6 @@ def test_texts_shorter_than_the_order() -> None:
 
 
 def test_only_the_end_of_a_very_long_text_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carrousel.models.generation.ngrams._COUNTED", 100)
+    monkeypatch.setattr("carrousel.models.generation.ngrams.COUNTED", 100)
     text = np.concatenate([np.zeros(500, int), np.ones(100, int)])
     assert NGrams(text, 1, 2).probabilities(np.array([1]))[0] > 0.99

@@ -119,7 +119,7 @@ def as_rows(measured: "Measured") -> Any:
         columns[f"yhat_hi_{level:g}"] = measured.quantiles[..., quantiles - 1 - low].ravel()
     for baseline, values in measured.baselines.items():
         columns[baseline] = values.ravel()
-    return replace(panel.container, kind="frame").frame_of(columns, None)
+    return replace(panel.container, kind="frame").frame_of(columns, name)
 
 
 def as_csv(frame: Any) -> str:

@@ -29,7 +29,7 @@ def kept_of(forecaster: "Forecaster") -> dict[str, Any]:
         "frequency": asdict(forecaster.memory_.frequency),
         "time_format": reading.time_format,
         "categories": dict(reading.categories or {}),
-        "container": {"kind": container.kind, "columns": container.columns, "backend": container.backend},
+        "container": {name: getattr(container, name) for name in ("kind", "columns", "backend", "times")},
         "plan": asdict(forecaster.plan_),
         "preparation": forecaster.preparation_.to_dict(),
         "margin": forecaster.margin_.tolist(),

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from carrousel.cell import Cell
@@ -15,7 +17,7 @@ from carrousel.learn import Training, fit
 from carrousel.models.estimator import Estimator
 from carrousel.models.generation import page as pages
 from carrousel.models.generation.net import Carried, HeldOut, Streams, TextNet, nats
-from carrousel.models.generation.ngrams import NGrams
+from carrousel.models.generation.ngrams import COUNTED, NGrams
 from carrousel.models.generation.sampling import Sampling
 from carrousel.models.own_cell import find
 from carrousel.models.room import enough_memory
@@ -76,6 +78,7 @@ class Generator(Estimator):
 
     vocabulary_: Vocabulary
     example_: str
+    counts_: NDArray[np.int64]
 
     def __init__(
         self,
@@ -137,6 +140,7 @@ class Generator(Estimator):
         self.net_, self.history_, self.vocabulary_ = net, history, vocabulary
         self.report_, self.kept_ = "", {}
         self.example_ = vocabulary.decode(symbols[cut:][:_EXAMPLE])
+        self.counts_ = np.bincount(symbols[:cut][-COUNTED:].numpy(), minlength=len(vocabulary))
         self.metrics_ = self._measured(symbols, cut) | {"files": found.files}
         return self
 
@@ -174,17 +178,21 @@ class Generator(Estimator):
         """What the held-out end shows: the net, and what counting does."""
         text, size = symbols.numpy(), len(self.vocabulary_)
         found = nats(self._fitted, symbols, cut)
-        counted = {order: NGrams(text[:cut], order, size).nats(text, cut) for order in (1, 5)}
         return {
             "nats": found,
             "bits": found / math.log(2),
-            "unigram_bits": counted[1] / math.log(2),
-            "five_gram_bits": counted[5] / math.log(2),
+            "unigram_bits": self._unigram_nats(symbols, cut) / math.log(2),
+            "five_gram_bits": NGrams(text[:cut], 5, size).nats(text, cut) / math.log(2),
             "symbols": len(symbols),
             "held_out": len(symbols) - cut,
             "vocabulary": size,
             "weights": sum(parameter.numel() for parameter in self.net_.parameters()),
         }
+
+    def _unigram_nats(self, symbols: Tensor, begin: int) -> float:
+        """What the frequencies of the symbols that were learned from need for a text."""
+        learned = np.repeat(np.arange(len(self.counts_)), self.counts_)
+        return NGrams(learned, 1, len(self.vocabulary_)).nats(symbols.numpy(), begin)
 
     @property
     def _fitted(self) -> TextNet:
@@ -258,22 +266,32 @@ class Generator(Estimator):
 
         Raises:
             NotFittedError: nothing was learned yet.
-            DataError: there is no such file, or it has characters that were not in the training text.
+            DataError: there is no such file, or more than one character in a hundred was not in the training text;
+                fewer are left out, with a warning.
         """
-        net = self._fitted
-        symbols = self.vocabulary_.encode(read_text(text, self.level).content)
-        if len(symbols) < 2:
-            raise DataError(f"text - {len(symbols)} symbols; need 2, the first is only read - give a longer text")
-        return nats(net, symbols) / math.log(2)
+        return nats(self._fitted, self._judged(text)) / math.log(2)
 
     def evaluate(self, text: Source) -> dict[str, float]:
-        """Return what `bpc` says, in bits and in nats.
+        """Return what `bpc` says, in bits and in nats, beside what the training text's frequencies of symbols need.
 
         Args:
             text: as in `fit`.
+
+        Returns:
+            "bits", "nats", "unigram_bits" per symbol; "symbols", how many were judged.
         """
-        bits = self.bpc(text)
-        return {"bits": bits, "nats": bits * math.log(2)}
+        net, symbols = self._fitted, self._judged(text)
+        found, counted = nats(net, symbols), self._unigram_nats(symbols, 1)
+        bits, unigram_bits = found / math.log(2), counted / math.log(2)
+        return {"bits": bits, "nats": found, "unigram_bits": unigram_bits, "symbols": len(symbols) - 1}
+
+    def _judged(self, text: Source) -> Tensor:
+        """The symbols of another text."""
+        self._check_fitted()
+        symbols = self.vocabulary_.encode_most(read_text(text, self.level).content)
+        if len(symbols) < 2:
+            raise DataError(f"text - {len(symbols)} symbols; need 2, the first is only read - give a longer text")
+        return symbols
 
     def score(self, text: Source, y: None = None) -> float:
         """Return minus `bpc`: scikit-learn takes the greater for the better."""
@@ -301,11 +319,12 @@ class Generator(Estimator):
             "level": self.vocabulary_.level,
             "characters": self.vocabulary_.characters,
             "example": self.example_,
+            "counts": self.counts_.tolist(),
         }
 
     def _restore(self, preprocess: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         self.vocabulary_ = Vocabulary(preprocess["level"], preprocess["characters"])
-        self.example_ = preprocess["example"]
+        self.example_, self.counts_ = preprocess["example"], np.array(preprocess["counts"], np.int64)
         net = self._net(self.vocabulary_)
         net.load_state_dict(dict(weights))
         self.net_ = net.eval()

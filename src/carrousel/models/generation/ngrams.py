@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NGrams"]
+__all__ = ["COUNTED", "NGrams"]
 
 Ids = NDArray[np.int64]
 
 #: Symbols that are counted at most, the last of the text: some seconds.
-_COUNTED = 10_000_000
+COUNTED = 10_000_000
 
 
 class _Order(NamedTuple):
@@ -51,7 +51,7 @@ class NGrams:
     """
 
     def __init__(self, symbols: NDArray, order: int, vocabulary: int) -> None:
-        text = np.asarray(symbols[-_COUNTED:], np.int64)
+        text = np.asarray(symbols[-COUNTED:], np.int64)
         self.order, self.vocabulary = min(order, len(text)), vocabulary
         found: list[tuple[Ids, Ids]] = []  # of each length: keys and counts
         grams = np.zeros(len(text), np.int64)  # the number of each place's gram, of the length before
