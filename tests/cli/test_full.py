@@ -84,12 +84,20 @@ def test_an_output_that_is_full(folder: Path) -> None:
     assert done.stderr == "carrousel: output - can not be written: No space left on device - make room\n"
 
 
-def test_200_000_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+HUGE = pytest.mark.skipif("not config.getoption('--huge')", reason="takes a minute and 3 GB of memory: --huge runs it")
+
+
+@pytest.mark.parametrize("rows", [200_000, pytest.param(10_000_000, marks=HUGE)])
+def test_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     monkeypatch.chdir(tmp_path)
-    minutes = np.datetime64("2020-01-01T00:00") + np.arange(200_000)
-    values = np.sin(np.arange(200_000) / 50)
-    lines = (f"{when},{value:.4f}\n" for when, value in zip(minutes.astype(str), values, strict=True))
-    Path("load.csv").write_text("when,load\n" + "".join(lines))
+    minutes = np.datetime64("2020-01-01T00:00") + np.arange(rows)
+    values = np.sin(np.arange(rows) / 50)
+    with Path("load.csv").open("w") as file:
+        file.write("when,load\n")
+        file.writelines(f"{when},{value:.4f}\n" for when, value in zip(minutes.astype(str), values, strict=True))
     done = CliRunner().invoke(app, ["forecast", "load.csv", "--max-seconds", "0.5", "--context", "16", *QUICK])
     assert done.exit_code == 0, done.output
-    assert carrousel.load("run").metrics_["understood"][0].startswith("200,000 rows, one every minute; 1 series")
+    assert carrousel.load("run").metrics_["understood"][0].startswith(f"{rows:,} rows, one every minute; 1 series")
+    new = minutes[-1] + 1 + np.arange(3)
+    Path("new.csv").write_text("when,load\n" + "".join(f"{when},0.5\n" for when in new.astype(str)))
+    assert str(carrousel.load("run").predict("new.csv")["when"][0]) == str(new[-1] + 1).replace("T", " ") + ":00"

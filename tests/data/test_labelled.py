@@ -247,3 +247,15 @@ def test_time_that_begins_anew_tells_sequences_apart() -> None:
     assert found.sequences.lengths.tolist() == [3, 4, 5, 6, 7, 8]
     with pytest.raises(DataError, match=r"id - 't' begins anew in the blocks of several columns.*: utterance, said"):
         read(table.assign(said=table.utterance))
+
+
+def test_rows_with_a_date_each_are_no_sequences() -> None:
+    table = pd.DataFrame({"time": pd.date_range("2024", periods=9), "load": np.arange(9.0), "label": [*"aabbaabba"]})
+    for frame in (table, table.assign(time=table.time.astype(str))):
+        with pytest.raises(
+            DataError, match=r"column 'time' - it says when each row was.*with --id \(id=\); to forecast"
+        ):
+            read(frame, Columns())
+        with pytest.raises(DataError, match=r"of which sequence no column says - call it 'id'; to forecast"):
+            read(frame)
+    assert read(table.assign(time=np.arange(9))).columns.channels == ("time", "load")

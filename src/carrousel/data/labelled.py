@@ -173,7 +173,10 @@ def _find(frame: Any, asked: Columns, labelled: bool, may_choose: bool) -> Colum
         # a number for each row: it names the sequences of a wide table, and is none of their steps
         channels = _numeric(frame, {label, identity})
         return Columns(label, None, None, channels, asked.interleaved)
-    time = asked.time or (_known(_TIMES, others) if identity else None)
+    time = asked.time or _known(_TIMES, others)
+    if time and not identity:
+        _check_no_date(frame[time], time, may_choose)
+        time = None
     channels = _numeric(frame, {label, identity, time} | (set() if identity else {""}))
     return Columns(label, identity, time, channels, asked.interleaved)
 
@@ -207,6 +210,16 @@ def _check_there(name: str, names: Sequence[str]) -> None:
         raise DataError(
             f"table - no column {name!r}; columns are {listed(names, 20)}.{did_you_mean(name, names)} - name one of "
             "these"
+        )
+
+
+def _check_no_date(column: Any, name: str, may_choose: bool) -> None:
+    """Rows that have a date each are steps, and no column says of which sequence."""
+    if not column.dtype.is_numeric():
+        todo = "name it with --id (id=)" if may_choose else "call it 'id'"
+        raise DataError(
+            f"column {name!r} - it says when each row was, so rows are steps, but of which sequence no column says - "
+            f"{todo}; to forecast one series: carrousel forecast"
         )
 
 

@@ -429,7 +429,7 @@ def test_wrong_data_is_told_at_prediction(fitted):
         small(epochs=1).fit(long_frame(*easy(12))).predict(pd.DataFrame({"id": [1], "time": [1], "a": [0.1]}))
     with pytest.raises(DataError, match="validation label 'z' was not in training"):
         small(epochs=1).fit(*easy(12), val=(X[:1], ["z"]))
-    with pytest.raises(DataError, match="validation - has 1 channels, expected 2 as in fit"):
+    with pytest.raises(DataError, match="validation - has 1 channel, expected 2 as in fit"):
         small(epochs=1).fit(*easy(12), val=([np.zeros((3, 1))], ["low"]))
 
 

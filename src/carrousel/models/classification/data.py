@@ -12,6 +12,7 @@ from carrousel.data import labelled, scaling
 from carrousel.data.audio import Audio
 from carrousel.data.labelled import Columns, Labelled
 from carrousel.data.ragged import Ragged, complete, ragged
+from carrousel.data.roles import listed
 from carrousel.errors import DataError
 from carrousel.models.classification import classes
 from carrousel.models.classification.examples import Examples
@@ -61,9 +62,9 @@ class Reading(Estimator):
         """The sequences with the channels that the net takes, no number missing."""
         got = found.sequences.channels
         if got != self.n_features_in_:
-            names = f" ({', '.join(self.names_)})" if self.names_ else ""
+            names = f" ({listed(self.names_)})" if self.names_ else ""
             raise DataError(
-                f"{where} - has {got} channels, expected {self.n_features_in_}{names} as in fit - "
+                f"{where} - has {got} channel{'s'[: got != 1]}, expected {self.n_features_in_}{names} as in fit - "
                 "give the same ones, in the same order"
             )
         return complete(found.sequences, self.missing, self.masked_, found.names)
