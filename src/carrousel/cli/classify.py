@@ -16,7 +16,9 @@ __all__ = ["classify", "say_scores"]
 
 @options.with_run
 def classify(
-    train: Annotated[Path, typer.Argument(help="A table (CSV, Parquet), .npz, .ts, or a folder of recordings.")],
+    train: Annotated[
+        Path, typer.Argument(help="A table (CSV, Parquet; - for a pipe), .npz, .ts, or a folder of recordings.")
+    ],
     test: Annotated[Path | None, typer.Option(help="The same, to measure on.", show_default=False)] = None,
     label: Annotated[str | None, typer.Option(help="Column of the class.", show_default="found")] = None,
     id: Annotated[

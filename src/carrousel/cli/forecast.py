@@ -16,7 +16,9 @@ __all__ = ["forecast", "say_result"]
 
 @options.with_run
 def forecast(
-    data: Annotated[Path, typer.Argument(help="A CSV or Parquet file, a row for each time.", show_default=False)],
+    data: Annotated[
+        Path, typer.Argument(help="A CSV or Parquet file, a row for each time; - for a pipe.", show_default=False)
+    ],
     target: Annotated[str | None, typer.Option(help="Column to forecast: a,b for several, all.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of times.", show_default="found")] = None,
     id: Annotated[str | None, typer.Option(help="Column of the series a row is of.", show_default="found")] = None,

@@ -16,7 +16,7 @@ __all__ = ["generate", "write"]
 
 @options.with_run
 def generate(
-    text: Annotated[list[str], typer.Argument(help="Files, folders, or patterns such as 'src/**/*.py'.")],
+    text: Annotated[list[str], typer.Argument(help="Files, folders, patterns such as 'src/**/*.py'; - for a pipe.")],
     glob: Annotated[str, typer.Option(help="Names of the files that are read in a folder.")] = "*",
     level: Annotated[str, typer.Option(help="char, or byte, which knows every text.")] = "char",
     prompt: Annotated[str, typer.Option(help="The beginning of what is written.")] = "",
