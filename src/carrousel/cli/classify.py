@@ -50,6 +50,9 @@ def classify(
     run: options.Run,
 ) -> None:
     """Learn which class sequences belong to, and measure how well."""
+    from carrousel.data.files import find
+
+    find(train)  # before what takes seconds to import
     from carrousel.data.audio import Audio
     from carrousel.models.classification.classifier import Classifier
 

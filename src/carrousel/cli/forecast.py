@@ -47,7 +47,9 @@ def forecast(
     run: options.Run,
 ) -> None:
     """Forecast series, with bands, beside the forecasts that cost nothing."""
-    from carrousel.data.files import read_table
+    from carrousel.data.files import find, read_table
+
+    find(data)  # before what takes seconds to import
     from carrousel.models.forecasting.forecaster import Forecaster
 
     folder = run.new_folder(options.name_of(data) or "forecast")

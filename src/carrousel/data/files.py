@@ -20,7 +20,7 @@ from carrousel.errors import DataError, DataWarning, MissingExtraError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["STDIN", "read_table"]
+__all__ = ["STDIN", "find", "read_table"]
 
 #: What names what comes through a pipe.
 STDIN = Path("-")
@@ -83,7 +83,7 @@ def read_table(path: str | Path) -> "DataFrame":
             'read - pandas is not installed, tables are read with it - pip install "carrousel[fit]"'
         ) from error
     try:
-        with _kept(_existing(Path(path))) as file:
+        with _kept(_table(Path(path))) as file:
             table = _read_parquet(file) if file.suffix.lower() in _PARQUET else _read_text(file)
     except PermissionError as error:
         raise DataError(f"{Path(path).name} - it may not be read - change its permissions") from error
@@ -96,9 +96,12 @@ def _no_rows(file: Path, what: str = "") -> DataError:
     return DataError(f"{file.name} - it has 0 data rows{what} - give a file with a line of names and lines of values")
 
 
-def _existing(path: Path) -> Path:
-    if path.is_dir():
-        raise DataError(f"{path} - it is a folder, expected a CSV or Parquet file - name a file in it")
+def find(path: Path) -> Path:
+    """Return the path of what a user names, a file, folder or pipe.
+
+    Raises:
+        DataError: there is no such thing.
+    """
     if path == STDIN:
         return Path("/dev/stdin")
     if path.exists():
@@ -108,6 +111,13 @@ def _existing(path: Path) -> Path:
     near = difflib.get_close_matches(path.name, others, n=1, cutoff=0.5)
     todo = f"nearest name: '{near[0]}'" if near else "look for the right path"
     raise DataError(f"{path.name} - no such file in {folder.resolve()} - {todo}")
+
+
+def _table(path: Path) -> Path:
+    found = find(path)
+    if found.is_dir():
+        raise DataError(f"{path} - it is a folder, expected a CSV or Parquet file - name a file in it")
+    return found
 
 
 @contextmanager

@@ -321,7 +321,9 @@ def _check_duplicates(panel: Panel, same: NDArray[np.bool_], ahead: Integers) ->
         )
     begin, end = panel.first[_series_of(panel, row)], panel.first[_series_of(panel, row) + 1]
     count = int((panel.times.elapsed[begin:end] == panel.times.elapsed[row]).sum())
-    todo = "leave one out" if panel.reading.roles.id else "pass --id (id=) if several series are stacked"
+    todo = "pass --id (id=) if several series are stacked"
+    if panel.reading.roles.id:
+        todo = "leave one out; if two columns tell the series, as shop and product, join them into one"
     where = panel.name(_series_of(panel, row))
     raise DataError(f"time {panel.times.text(row)} - it appears {count} times in {where} - {todo}")
 
