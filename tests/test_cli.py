@@ -41,11 +41,18 @@ def test_help_and_version_load_nothing_heavy(option: str, tmp_path: Path) -> Non
     assert done.stdout.splitlines()[-1] == "loaded []"
 
 
-@pytest.mark.parametrize("command", [["forecast", "nowhere.csv"], ["classify", "nowhere.csv"]])
-def test_a_wrong_path_is_told_before_anything_heavy_is_loaded(command: list[str], tmp_path: Path) -> None:
-    done = python("-c", LAZY, *command, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("forecast", "nowhere - no such file in {}"),
+        ("classify", "nowhere - no such file in {}"),
+        ("info", "nowhere - is not there - name a run's folder"),
+    ],
+)
+def test_a_wrong_path_is_told_before_anything_heavy_is_loaded(command: str, message: str, tmp_path: Path) -> None:
+    done = python("-c", LAZY, command, "nowhere", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "loaded []\n")
-    assert done.stderr.startswith(f"carrousel: nowhere.csv - no such file in {tmp_path}")
+    assert done.stderr.startswith(f"carrousel: {message.format(tmp_path)}")
 
 
 def test_python_m_carrousel(tmp_path: Path) -> None:

@@ -52,11 +52,11 @@ def classify(
     """Learn which class sequences belong to, and measure how well."""
     from carrousel.data.files import find
 
-    find(train)  # before what takes seconds to import
-    from carrousel.data.audio import Audio
-    from carrousel.models.classification.classifier import Classifier
-
+    find(train)
     folder = run.new_folder(options.name_of(train) or "classify")
+    from carrousel.data.audio import Audio
+    from carrousel.models.classification.classifier import Classifier  # takes seconds
+
     classifier = Classifier(
         hidden_size=hidden, num_layers=layers, bidirectional=bidirectional, pool=pool, cell=cell, dropout=dropout,
         class_weight=None if class_weight == "none" else class_weight, missing=missing, layout=layout,

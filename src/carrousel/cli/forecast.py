@@ -49,10 +49,10 @@ def forecast(
     """Forecast series, with bands, beside the forecasts that cost nothing."""
     from carrousel.data.files import find, read_table
 
-    find(data)  # before what takes seconds to import
-    from carrousel.models.forecasting.forecaster import Forecaster
-
+    find(data)
     folder = run.new_folder(options.name_of(data) or "forecast")
+    from carrousel.models.forecasting.forecaster import Forecaster  # takes seconds
+
     forecaster = Forecaster(
         horizon=horizon, context=_number(context), hidden_size=hidden, num_layers=layers, cell=cell, dropout=dropout,
         level=_levels(level), scaler=scaler, past=_columns(past), future=_columns(future), static=_columns(static),

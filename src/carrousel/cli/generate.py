@@ -40,13 +40,13 @@ def generate(
     run: options.Run,
 ) -> None:
     """Learn to write like a text, and write some."""
-    from carrousel.data.text import Vocabulary, read_text
+    name = options.name_of(Path(text[0])).strip("*") or "text"
+    folder = run.new_folder(name)
+    from carrousel.data.text import Vocabulary, read_text  # takes seconds
     from carrousel.models.generation.generator import Generator
     from carrousel.models.generation.sampling import Sampling
 
     Sampling(temperature, top_k, top_p)  # says now what is wrong with them
-    name = options.name_of(Path(text[0])).strip("*") or "text"
-    folder = run.new_folder(name)
     generator = Generator(
         level, hidden_size=hidden, num_layers=layers, embed=embed, seq_len=seq, cell=cell, dropout=dropout,
         val_fraction=val_fraction, lr=lr, batch_size=batch, epochs=epochs, patience=patience, max_seconds=max_seconds,

@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
 
 from carrousel.errors import ModelError, OutputError
 from carrousel.processes import is_first_process
+
+if TYPE_CHECKING:  # torch takes seconds; what is no run is told before
+    from torch import Tensor
 
 __all__ = ["FORMAT", "Run", "check_free", "damaged", "read", "write"]
 
@@ -48,7 +49,7 @@ class Run:
     """
 
     config: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
+    weights: "Mapping[str, Tensor]"
     preprocess: Mapping[str, Any]
     metrics: Mapping[str, Any]
     files: Mapping[str, str]
@@ -87,6 +88,8 @@ def write(folder: Path, run: Run, overwrite: bool = False) -> None:
     """
     if not is_first_process():
         return
+    from safetensors.torch import save
+
     check_free(folder, overwrite)
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +228,9 @@ def _read_json(path: Path, sums: Mapping[str, Any] = _NO_SUMS) -> dict[str, Any]
     return found
 
 
-def _read_weights(path: Path, sums: Mapping[str, Any]) -> dict[str, Tensor]:
+def _read_weights(path: Path, sums: Mapping[str, Any]) -> "dict[str, Tensor]":
+    from safetensors.torch import load
+
     content = _content(path)
     try:
         found = load(content)

@@ -1,16 +1,19 @@
 """Read a run of any kind."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from carrousel.cell import Cell
 from carrousel.errors import ModelError
 from carrousel.models import folder as runs
-from carrousel.models.estimator import Estimator
+
+if TYPE_CHECKING:
+    from carrousel.models.estimator import Estimator
 
 __all__ = ["load"]
 
 
-def load(folder: str | Path, device: str = "auto", cell: str | Cell | None = None) -> Estimator:
+def load(folder: str | Path, device: str = "auto", cell: str | Cell | None = None) -> "Estimator":
     """Read a run that `save` or the command line wrote.
 
     Args:
@@ -25,12 +28,12 @@ def load(folder: str | Path, device: str = "auto", cell: str | Cell | None = Non
         ModelError: it is no run, damaged, or of a newer version.
         OptionError: there is no such device.
     """
+    run = runs.read(Path(folder))
     from carrousel.models.classification.classifier import Classifier
     from carrousel.models.forecasting.forecaster import Forecaster
     from carrousel.models.generation.generator import Generator
 
     kinds: dict[str, type[Estimator]] = {kind.kind: kind for kind in (Forecaster, Classifier, Generator)}
-    run = runs.read(Path(folder))
     kind = run.config["kind"]
     if kind not in kinds:
         raise ModelError(f"{folder} - is a run of {kind!r}, expected one of {', '.join(kinds)} - upgrade carrousel")
