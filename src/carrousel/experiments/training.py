@@ -50,8 +50,9 @@ def run(row: Row, seeds: Sequence[int], limit: int) -> Iterator[Trial]:
                 if waiting:
                     seed = waiting.pop(0)
                     lanes[net] = _Lane(seed, row.data(seed))
-                    nets.replace(net, seed)
                     criterion.begin(net, lanes[net].data)
+                # where nobody waits a fresh net is put as well: one that errs early costs less than one that does not
+                nets.replace(net, lanes[net].seed)
 
 
 class _Lane:
@@ -72,9 +73,10 @@ class _Lane:
 def _present(row: Row, nets: Nets, criterion: Criterion, lanes: Sequence[_Lane]) -> None:
     """Present a block of sequences to every net; look at the criterion after each, and test at the end."""
     block = side_by_side([lane.data.training(row.block) for lane in lanes])
+    counting = nets if isinstance(nets, Counting) else None  # asked once: it takes as long as a hundred steps
     for sequences in [block] if block.resets is not None else _batches(block, row.batch):
         criterion.see(nets.learn(sequences), sequences)
-        for net in _note(criterion, lanes, _begun(nets, sequences)):
+        for net in _note(criterion, lanes, _begun(counting, sequences)):
             lane = lanes[net]
             if row.measured_at in lane.milestones and not lane.test:
                 measures = _tested(row, nets, net, lane)
@@ -105,10 +107,10 @@ def _note(criterion: Criterion, lanes: Sequence[_Lane], presented: Sequence[int]
     return found
 
 
-def _begun(nets: Nets, sequences: Sequences) -> list[int]:
+def _begun(counting: Counting | None, sequences: Sequences) -> list[int]:
     """How many sequences each net has been presented; in a stream as many as begin in it."""
-    if isinstance(nets, Counting):
-        return nets.begun.tolist()
+    if counting is not None:
+        return counting.begun.tolist()
     count, batch = sequences.lengths.shape
     return [batch] * count if sequences.resets is None else sequences.resets.sum((0, 2)).tolist()
 
@@ -143,8 +145,7 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     def stacked(values: Sequence[Tensor | None], missing: float) -> Tensor | None:
         if values[0] is None:
             return None
-        ends = [pad(v, (*[0, 0] * (v.dim() - 1), 0, time - len(v)), value=missing) for v in values if v is not None]
-        return torch.stack(ends, dim=1)
+        return torch.stack([_padded(v, time, missing) for v in values if v is not None], dim=1)
 
     if drawn[0].is_per_step:
         target = stacked([s.target for s in drawn], 0 if drawn[0].target.is_floating_point() else -1)
@@ -156,6 +157,11 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     lengths = torch.stack([s.lengths for s in drawn])
     allowed = stacked([s.allowed for s in drawn], False)
     return Sequences(x, lengths, target, allowed, stacked([s.resets for s in drawn], False))
+
+
+def _padded(values: Tensor, time: int, missing: float) -> Tensor:
+    ends = (*[0, 0] * (values.dim() - 1), 0, time - len(values))
+    return pad(values, ends, value=missing) if len(values) < time else values
 
 
 def for_all(drawn: Sequences, nets: int) -> Sequences:

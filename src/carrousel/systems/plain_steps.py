@@ -14,8 +14,17 @@ __all__ = ["PlainSteps"]
 class PlainSteps:
     """Many nets of one shape on their way over time; arguments and methods are those of `carrousel.systems.steps`."""
 
-    def __init__(self, network: Network, w: Tensor, judgement: Judgement | None = None, decay: float = 1.0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        w: Tensor,
+        judgement: Judgement | None = None,
+        decay: float = 1.0,
+        momentum: float = 0.0,
+        together: bool = False,
+    ) -> None:
         self.network, self.w, self.judgement, self.decay = network, w, judgement, decay
+        self.momentum, self.together, self.velocity = momentum, together, torch.zeros_like(w)
         self.influence = Influence(network, len(w), w.dtype)
         self.learns, self.rate, self.goes_on = torch.ones_like(w), w.new_ones(len(w), 1), w.new_zeros(len(w))
 
@@ -34,7 +43,7 @@ class PlainSteps:
         self.anew[t] = nets
 
     def run(self, first: int, last: int) -> int:
-        """Take the steps from `first` to before `last` of those laid out, or to the first end of a stream."""
+        """Take the steps from `first` to before `last` of those laid out, or to the first (last) end of a stream."""
         network, w = self.network, self.w
         for t in range(first, last):
             self.influence.reset(self.anew[t].nonzero().squeeze(1))
@@ -46,13 +55,21 @@ class PlainSteps:
             change = torch.zeros_like(w)
             passed = readout.back(network, w, change, delta, h, x)
             change[:, : self.influence.width] = self.influence.gradient(passed.squeeze(1))
-            w.add_(change.mul_(self.learns).mul_(self.rate))
+            moves = (self.rate != 0) & self._asked(t)
+            change = change.mul_(self.learns).mul_(self.rate).add_(self.velocity, alpha=self.momentum)
+            self.velocity = torch.where(moves, change, self.velocity)
+            w.add_(torch.where(moves, change, 0))
             if self.judgement is not None and self._end_streams(self.judgement(self.y[t], self.target[t])):
                 return t + 1
         return last
+
+    def _asked(self, t: int) -> Tensor:
+        """Which nets have a target, (net, 1)."""
+        target = self.target[t]
+        return torch.ones(len(target), 1, dtype=torch.bool) if target.is_floating_point() else (target >= 0).unsqueeze(1)
 
     def _end_streams(self, is_wrong: Tensor) -> bool:
         is_over = is_wrong & (self.goes_on > 0)
         self.rate.mul_(self.decay).masked_fill_(is_over.unsqueeze(1), 0)
         self.goes_on.masked_fill_(is_over, 0)
-        return bool(is_over.any())
+        return bool(is_over.any()) and not (self.together and bool(self.goes_on.any()))

@@ -36,6 +36,8 @@ class RealTime(Rows):
         dtype: of everything.
         backend: "llvm" for the compiled kernel, or "eager".
         judgement, decay: of streams that end, see `carrousel.systems.continual`.
+        momentum: the share of its last change that is added to each change of a weight.
+        together: whether streams that end are begun together, see `carrousel.systems.until_mistake`.
 
     Raises:
         OptionError: the cell has no tangent equations, or its gradient is truncated in part.
@@ -64,6 +66,8 @@ class RealTime(Rows):
         backend: str = "llvm",
         judgement: Judgement | None = None,
         decay: float = 1.0,
+        momentum: float = 0.0,
+        together: bool = False,
     ) -> None:
         if dtype not in (torch.float32, torch.float64):
             raise DtypeError(f"RealTime - dtype is {dtype}, expected float32 or float64 - learn in one of them")
@@ -71,9 +75,14 @@ class RealTime(Rows):
         if backend not in _STEPS:
             raise UnknownNameError(f"RealTime - unknown backend {backend!r} - expected 'llvm' or 'eager'")
         self.rate = rate
-        self.steps = _STEPS[backend](network, self.w, judgement, decay)
+        self.steps = _STEPS[backend](network, self.w, judgement, decay, momentum, together)
         self.w = self.steps.w
         self.sweep = Sweep(network, len(seeds), dtype)
+
+    def replace(self, net: int, seed: int) -> None:
+        """Put a new net in the place of another; if it learns from a stream, that begins with a reset."""
+        super().replace(net, seed)
+        self.steps.velocity[net] = 0
 
     def predict(self, sequences: Sequences) -> Tensor:
         """Compute the outputs at every step with the weights as they are, (time, net, batch, output)."""

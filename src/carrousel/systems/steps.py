@@ -28,17 +28,28 @@ class Steps:
         w: their first weights, (net, weight).
         judgement: of a step that ends the stream of a net; None where streams do not end.
         decay: what the rate of a net is multiplied with at every step of its stream.
+        momentum: the share of its last change that is added to each change of a weight.
+        together: whether a walk ends with the last of the streams, not with the first.
 
     Attributes:
         w: the weights, (net, weight): a view of what the kernel reads and writes, as the others are.
+        velocity: their last changes, (net, weight).
         rate: of every net, (net, 1); 0 from the end of its stream on.
         goes_on: which nets are in the middle of a stream, (net,).
     """
 
-    def __init__(self, network: Network, w: Tensor, judgement: Judgement | None = None, decay: float = 1.0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        w: Tensor,
+        judgement: Judgement | None = None,
+        decay: float = 1.0,
+        momentum: float = 0.0,
+        together: bool = False,
+    ) -> None:
         self.network, self.nets, self.dtype = network, len(w), w.dtype
         dtype = str(w.dtype).removeprefix("torch.")
-        self._judgement = judgement
+        self._ends_first = judgement is not None and not together
         of = judgement and judgement.of
         self._kernel = real_time_kernel(network.cell.definition, host().name, dtype, network.linear, of)
         self._stride = -(-self.nets // self._kernel.lanes) * self._kernel.lanes
@@ -58,11 +69,13 @@ class Steps:
             "sources": len(tables["output_sources"]),
             "states_at": self._states_at,
             "stride": self._stride,
+            "together": int(together),
         }
         rows = {
             "rate": 1,
             "w": network.weights + 1,
             "learns": network.weights,
+            "velocity": network.weights,
             "now": self._states_at + states,
             "influence": states * columns,
             "old_influence": states * columns,
@@ -78,13 +91,16 @@ class Steps:
         self._memory |= {name: table.to(torch.int64).contiguous() for name, table in tables.items()}
         self._memory["initial"] = torch.tensor(list(network.cell.initial.values()), dtype=w.dtype)
         self._memory["within"] = w.new_tensor([judgement.within if judgement else 0.0])
-        self._memory |= {"decay": w.new_tensor([decay]), "end": torch.zeros(1, dtype=torch.int64)}
+        self._memory |= {"decay": w.new_tensor([decay]), "momentum": w.new_tensor([momentum])}
+        self._memory["end"] = torch.zeros(1, dtype=torch.int64)
         self._memory["now"][network.inputs] = 1
         self.w = self._memory["w"][:-1, : self.nets].T
         self.w.copy_(w)
-        self.learns, self.rate = (self._memory[name][:, : self.nets].T for name in ("learns", "rate"))
+        rows = ("learns", "rate", "velocity")
+        self.learns, self.rate, self.velocity = (self._memory[name][:, : self.nets].T for name in rows)
         self.goes_on: Tensor = self._memory["goes_on"][0, : self.nets]
         self.learns.fill_(1)
+        self._time = -1
         self.begin()
 
     def _rows(self, *shape: int) -> Tensor:
@@ -107,32 +123,41 @@ class Steps:
         Returns:
             Where their outputs will be, (time, net, output).
         """
-        time = len(x)
-        asked = torch.ones(time, self.nets) if target.is_floating_point() else (target >= 0)
-        if not target.is_floating_point():
+        if len(x) != self._time:
+            self._lay_out(len(x))
+        memory, nets = self._memory, self.nets
+        if target.is_floating_point():
+            memory["asked"].fill_(1)
+        else:
+            memory["asked"][:, :nets] = target >= 0
             target = one_hot(target.clamp(min=0), self.network.outputs)
+        torch.any(memory["asked"][:, :nets], 1, out=memory["is_asked"])
+        memory["x"][..., :nets] = x.mT
+        memory["target"][..., :nets] = target.mT
+        memory["anew"].zero_()
+        memory["is_anew"].zero_()
+        memory["y"] = self._rows(len(x), self.network.outputs)
+        self._words[_Y] = memory["y"].data_ptr()
+        y: Tensor = memory["y"][..., :nets].mT
+        return y
+
+    def _lay_out(self, time: int) -> None:
+        """Make memory for so many steps."""
+        network = self.network
         self._memory |= {
-            "x": self._beside(x),
-            "target": self._beside(target),
-            "asked": self._beside(asked),
-            "is_asked": asked.any(1).to(torch.uint8),
+            "x": self._rows(time, network.inputs),
+            "target": self._rows(time, network.outputs),
+            "asked": self._rows(time),
+            "is_asked": torch.zeros(time, dtype=torch.uint8),
             "anew": self._rows(time),
             "is_anew": torch.zeros(time, dtype=torch.uint8),
-            "y": self._rows(time, self.network.outputs),
+            "y": self._rows(0),
         }
         self._time = time
         self._words = array("q", [0, time, *(self._word(name) for name in ARGUMENTS[2:])])
-        y: Tensor = self._memory["y"][..., : self.nets].mT
-        return y
 
     def _word(self, name: str) -> int:
         return self._sizes[name] if name in self._sizes else self._memory[name].data_ptr()
-
-    def _beside(self, values: Tensor) -> Tensor:
-        """(time, net[, feature]) -> (time[, feature], net), padded to whole registers."""
-        values = values.to(self.dtype)
-        values = values.mT if values.dim() == 3 else values
-        return pad(values, (0, self._stride - self.nets)).contiguous()
 
     def begin_anew(self, t: int | slice, nets: Tensor) -> None:
         """Note which nets begin anew before some of the steps.
@@ -145,13 +170,13 @@ class Steps:
         self._memory["is_anew"][t] = nets.any(-1).to(torch.uint8)
 
     def run(self, first: int, last: int) -> int:
-        """Take the steps from `first` to before `last` of those laid out, or to the first end of a stream.
+        """Take the steps from `first` to before `last` of those laid out, or to the first (last) end of a stream.
 
         Returns:
             The step behind the last one that was taken.
         """
-        groups = self._stride // self._kernel.lanes
-        if groups > 1 and self._judgement is not None:
+        groups, end = self._stride // self._kernel.lanes, first
+        if groups > 1 and self._ends_first:
             last = first + 1  # none of them may run ahead of the others
         for group in range(groups):
             words = self._words[:]
@@ -159,17 +184,18 @@ class Steps:
             for k in _PER_NET if group else ():
                 words[k] += group * self._kernel.lanes * self.w.element_size()
             self._kernel.call(words.buffer_info()[0])
-        end = int(self._memory["end"][0])
+            end = max(end, int(self._memory["end"][0]))
         if end == self._time and end % 2:  # the two take turns, and the next step is again number 0
             memory = self._memory
             memory["influence"], memory["old_influence"] = memory["old_influence"], memory["influence"]
+            self._words[_NEW], self._words[_OLD] = self._words[_OLD], self._words[_NEW]
         return end
 
 
-_FIRST, _LAST = (ARGUMENTS.index(name) for name in ("first", "last"))
+_FIRST, _LAST, _Y, _NEW, _OLD = map(ARGUMENTS.index, ("first", "last", "y", "influence", "old_influence"))
 _BESIDE = {
-    *("x", "target", "asked", "anew", "y", "rate", "goes_on", "w", "learns", "now", "influence", "old_influence"),
-    *("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
+    *("x", "target", "asked", "anew", "y", "rate", "goes_on", "w", "learns", "velocity"),
+    *("now", "influence", "old_influence", "net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
 }
 #: The numbers of the arguments that have something for every net.
 _PER_NET = [k for k, name in enumerate(ARGUMENTS) if name in _BESIDE]

@@ -3,7 +3,7 @@
 A step of one net computes its net inputs, evaluates the equations and their Jacobian, carries the influence of every
 weight on every state forward, says its outputs and changes its weights:
 
-    P(t) = J(t) P(t-1) + D(t)        w += rate * sum_j e_j P_j
+    P(t) = J(t) P(t-1) + D(t)        w += rate * sum_j e_j P_j [+ momentum * the last change]
 
 with P a row for each state of each hidden unit and a column for each weight, J the derivatives of the new states by the
 old ones and D those by the weights themselves. Which weight stands where is in tables: one kernel serves every net of a
@@ -11,7 +11,7 @@ cell, whatever its wiring. Everything is an array of rows, `stride` numbers each
 as many nets as a register holds.
 
 On a stream that goes on until a mistake the kernel judges every step itself, and ends behind the first one at which a
-net errs.
+net errs, or at which the last one does.
 
 Source:
     Williams & Zipser (1989), Neural Computation 1(2), 270-280.
@@ -45,9 +45,10 @@ COLUMNS = 8
 #: The words of the block of arguments. Sizes; what comes in at every step and goes out; what the nets are; what a step
 #: leaves to the next; what it needs for itself; the tables; how streams end.
 ARGUMENTS = (
-    *("first", "last", "inputs", "hidden", "outputs", "weights", "columns", "fed", "sources", "states_at", "stride"),
+    *("first", "last", "inputs", "hidden", "outputs", "weights", "columns", "fed", "sources", "states_at"),
+    *("stride", "together"),
     *("x", "target", "asked", "is_asked", "anew", "is_anew", "y", "rate"),
-    *("w", "learns", "initial"),
+    *("w", "learns", "velocity", "momentum", "initial"),
     *("now", "influence", "old_influence"),
     *("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
     *("starts", "places", "operands", "own_columns", "fed_rows", "fed_places"),
@@ -373,12 +374,21 @@ class _RealTime:
         ):
             value = builder.fmul(self._load("deltas", output), self._load("now", self._entry("output_sources", source)))
             self._store(value, "gradient", self._output_place(output, source))
+        self._change_weights(builder.and_(is_asked, builder.fcmp_ordered("!=", rate, code.zero)))
+
+    def _change_weights(self, moves: Value) -> None:
+        """w += velocity, of the nets that move; velocity = rate * gradient + momentum * velocity."""
+        code, builder, rate = self.code, self.code.builder, self._load("rate", 0)
+        momentum = code.splat(code.load_scalar(self.array["momentum"]))
         with code.loop(0, self.size["weights"], name="weight") as weight:
+            before = self._load("velocity", weight)
             change = builder.fmul(builder.fmul(rate, self._load("learns", weight)), self._load("gradient", weight))
-            self._store(builder.fadd(self._load("w", weight), change), "w", weight)
+            velocity = code.multiply_add(momentum, before, change)
+            self._store(builder.select(moves, velocity, before), "velocity", weight)
+            self._store(builder.fadd(self._load("w", weight), builder.select(moves, velocity, code.zero)), "w", weight)
 
     def _judge(self, judgement: str, t: Value) -> None:
-        """End the streams that have come to a mistake, and the walk with them."""
+        """End the streams that have come to a mistake, and the walk with them, or with the last one of them."""
         code, builder, outputs = self.code, self.code.builder, self.size["outputs"]
 
         def error(output: Value) -> Value:
@@ -390,8 +400,14 @@ class _RealTime:
         goes_on, rate = self._load("goes_on", 0), self._load("rate", 0)
         for value in (self._load("asked", t), goes_on):
             is_over = builder.and_(is_over, builder.fcmp_ordered("!=", value, code.zero))
-        self._store(builder.select(is_over, code.zero, goes_on), "goes_on", 0)
+        goes_on = builder.select(is_over, code.zero, goes_on)
+        self._store(goes_on, "goes_on", 0)
         self._store(builder.select(is_over, code.zero, builder.fmul(rate, decay)), "rate", 0)
-        anyone = builder.bitcast(is_over, ir.IntType(code.lanes))
-        with code.when(builder.icmp_unsigned("!=", anyone, ir.Constant(anyone.type, 0))):
+        is_any_left = self._any(builder.fcmp_ordered("!=", goes_on, code.zero))
+        waits = builder.and_(is_any_left, builder.icmp_unsigned("!=", self.size["together"], ir.Constant(I64, 0)))
+        with code.when(builder.and_(self._any(is_over), builder.not_(waits))):
             builder.store(code.add(t, 1), self.end)
+
+    def _any(self, bits: Value) -> Value:
+        mask = self.code.builder.bitcast(bits, ir.IntType(self.code.lanes))
+        return self.code.builder.icmp_unsigned("!=", mask, ir.Constant(mask.type, 0))

@@ -6,7 +6,7 @@ not, and two numbers of one row.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -86,7 +86,10 @@ def spikes(task: partial[Sequences], batch_size: int, events: int, *, generator:
 
 def periods(function: str, period: int, batch_size: int, events: int, *, generator: torch.Generator) -> Sequences:
     """Return streams of a periodic function, of which nothing is random."""
-    return generate_periodic_function(batch_size, function, period, events)
+    return _periods(batch_size, function, period, events)
+
+
+_periods = cache(generate_periodic_function)
 
 
 def _function(name: str, function: str, period: int, within: float, known: Mapping[str, tuple]) -> Task:
