@@ -88,6 +88,27 @@ def test_targets_with_values() -> None:
     torch.testing.assert_close(one.w, other.w, atol=1e-12, rtol=0)
 
 
+def test_momentum_adds_a_share_of_the_last_change() -> None:
+    """States begin anew at every step, so a step's change follows from the weights alone; some steps ask nothing."""
+    net, count = network(), 3
+    sequences = drawn(net, count, torch.float64)._replace(resets=torch.ones(TIME, count, 1, dtype=torch.bool))
+    both = [RealTime(net, range(count), 0.5, torch.float64, backend, momentum=0.9) for backend in ("llvm", "eager")]
+    w, velocity = both[0].w.clone(), torch.zeros_like(both[0].w)
+    for nets in both:
+        nets.learn(sequences)
+    for t in range(TIME):
+        one = RealTime(net, range(count), 0.5, torch.float64)
+        one.w.copy_(w)
+        x, target, anew = (values[t : t + 1] for values in (sequences.x, sequences.target, sequences.resets))
+        one.learn(Sequences(x, torch.ones(count, 1, dtype=torch.long), target, resets=anew))
+        asked = (target[0] >= 0).double()
+        velocity = torch.where(asked > 0, 0.9 * velocity + one.w - w, velocity)
+        w = w + asked * velocity
+    for nets in both:
+        torch.testing.assert_close(nets.w, w, atol=1e-12, rtol=0)
+        torch.testing.assert_close(nets.steps.velocity, velocity, atol=1e-12, rtol=0)
+
+
 def test_a_net_that_has_gone_astray_stays_alone() -> None:
     net = network()
     nets, alone = RealTime(net, range(3), 0.5), RealTime(net, range(3), 0.5)

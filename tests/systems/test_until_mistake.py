@@ -1,82 +1,84 @@
-"""Streams that end with a mistake, learned at their ends: against learning through time what is left of them."""
+"""Streams that begin together and end with a mistake, with momentum: against real-time learning, step by step."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from carrousel import cells
+from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import Network
-from carrousel.systems.through_time import ThroughTime
-from carrousel.systems.until_mistake import UntilMistake
+from carrousel.systems.real_time import RealTime
+from carrousel.systems.until_mistake import FEW, UntilMistake
 from carrousel.tasks.sequences import Sequences
 
-NETS, TIME, DOUBLE = 4, 40, torch.float64
+NETS, TIME, RATE, DOUBLE = 4, FEW + 30, 0.05, torch.float64
 NETWORK = Network(cells.get("peephole_lstm_2002").truncated(), 1, 1, 2, linear=True, scale=0.5)
 
-
-def stream() -> Sequences:
-    generator = torch.Generator().manual_seed(2)
-    x, target = torch.randn(2, TIME, NETS, 1, 1, dtype=DOUBLE, generator=generator)
-    return Sequences(x, torch.full((NETS, 1), TIME), target)
+never, far = Judgement("largest", float("inf")), Judgement("largest", 2.0)
 
 
-def far(y: Tensor, target: Tensor) -> Tensor:
-    return (y - target).abs().amax(-1) >= 2.0
+def stream(seed: int = 2, nets: int = NETS) -> Sequences:
+    """Streams of several lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    x, target = torch.randn(2, TIME, nets, 1, 1, dtype=DOUBLE, generator=generator)
+    lengths = torch.tensor([TIME, 7, TIME - 1, FEW]).repeat(-(-nets // 4))[:nets]
+    return Sequences(x, lengths.unsqueeze(1), target)
 
 
-def nowhere(y: Tensor, target: Tensor) -> Tensor:
-    return torch.zeros(y.shape[:2], dtype=torch.bool)
+def by_hand(net: int, wrong: Judgement, momentum: float, streams: list[Sequences]) -> tuple[Tensor, list[int]]:
+    """One net, step by step: its weights in the end, and the steps of each stream."""
+    learner, counts = RealTime(NETWORK, [net], RATE, DOUBLE, momentum=momentum), []
+    for drawn in streams:
+        for t in range(int(drawn.lengths[net])):
+            x, target = drawn.x[t : t + 1, net : net + 1], drawn.target[t : t + 1, net : net + 1]
+            anew = torch.tensor([[[t == 0]]])
+            y = learner.learn(Sequences(x, torch.ones(1, 1, dtype=torch.long), target, resets=anew))
+            if wrong(y.squeeze(2), target.squeeze(2)).item():
+                break
+        counts.append(t + 1)
+    return learner.w[0], counts
 
 
-def change(w: Tensor, sequences: Sequences) -> Tensor:
-    """What the gradient through time asks for, whose steps ask for the same here as in the paper."""
-    nets = ThroughTime(NETWORK, range(NETS), 1.0, dtype=DOUBLE)
-    nets.w = w.clone()
-    nets.learn(sequences)
-    return nets.w - w
+@pytest.mark.parametrize("backend", ["llvm", "eager"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("wrong", [never, far], ids=["to the end", "to a mistake"])
+def test_streams_are_learned_up_to_the_first_mistake(wrong: Judgement, momentum: float, backend: str) -> None:
+    nets = UntilMistake(NETWORK, range(NETS), RATE, wrong, momentum, DOUBLE, backend)
+    streams = [stream(2), stream(3)]
+    for drawn in streams:
+        nets.learn(drawn)
+    ends = []
+    for net in range(NETS):
+        w, counts = by_hand(net, wrong, momentum, streams)
+        torch.testing.assert_close(nets.w[net], w, atol=1e-12, rtol=0)
+        ends += counts
+    assert (max(ends) == TIME) == (wrong is never)
 
 
-def test_without_mistakes_and_momentum_it_is_learning_through_time() -> None:
-    nets = UntilMistake(NETWORK, range(NETS), 0.5, nowhere, dtype=DOUBLE)
-    before = nets.w.clone()
-    y = nets.learn(stream())
-    torch.testing.assert_close(nets.w - before, 0.5 * change(before, stream()), atol=1e-12, rtol=0)
+def test_more_nets_than_a_register_holds() -> None:
+    nets, alone = 21, [0, 11, 20]
+    together = UntilMistake(NETWORK, range(nets), RATE, far, 0.9, DOUBLE)
+    together.learn(stream(nets=nets))
+    assert together.w.isfinite().all()
+    drawn = stream(nets=nets)
+    for net in alone:
+        one = UntilMistake(NETWORK, [net], RATE, far, 0.9, DOUBLE)
+        own = slice(net, net + 1)
+        one.learn(Sequences(drawn.x[:, own], drawn.lengths[own], drawn.target[:, own]))
+        torch.testing.assert_close(together.w[net], one.w[0], atol=1e-12, rtol=0)
+
+
+def test_only_what_is_needed_is_computed() -> None:
+    y = UntilMistake(NETWORK, range(NETS), RATE, Judgement("largest", 0.0), dtype=DOUBLE).learn(stream())
+    assert y.shape == (FEW, NETS, 1, 1)
+    y = UntilMistake(NETWORK, range(NETS), RATE, never, dtype=DOUBLE).learn(stream())
     assert y.shape == (TIME, NETS, 1, 1)
 
 
-def test_what_lies_behind_the_mistake_is_not_learned() -> None:
-    nets, drawn = UntilMistake(NETWORK, range(NETS), 1.0, far, dtype=DOUBLE), stream()
-    before = nets.w.clone()
-    y = nets.learn(drawn)
-    ends = []
-    for net in range(NETS):
-        wrong = far(y[:, net], drawn.target[:, net]).flatten().nonzero().flatten().tolist()
-        ends.append(wrong[0] + 1 if wrong else TIME)
-        left = Sequences(drawn.x[: ends[-1]], drawn.lengths.clamp(max=ends[-1]), drawn.target[: ends[-1]])
-        torch.testing.assert_close(nets.w[net], (before + change(before, left))[net], atol=1e-12, rtol=0)
-    assert 1 < min(ends) < TIME
-
-
-def test_a_stream_that_ends_early_asks_for_no_more() -> None:
-    nets, drawn = UntilMistake(NETWORK, range(NETS), 1.0, nowhere, dtype=DOUBLE), stream()
-    before = nets.w.clone()
-    nets.learn(drawn._replace(lengths=torch.tensor([[7], [40], [3], [12]])))
-    left = Sequences(drawn.x[:7], drawn.lengths.clamp(max=7), drawn.target[:7])
-    torch.testing.assert_close(nets.w[0], (before + change(before, left))[0], atol=1e-12, rtol=0)
-
-
-def test_momentum_moves_as_equal_steps_would() -> None:
-    """Two streams: velocity and weights step by step, each step asking for its share of its stream's change."""
-    nets = UntilMistake(NETWORK, range(NETS), 0.1, nowhere, momentum=0.9, dtype=DOUBLE)
-    w, velocity = nets.w.clone(), torch.zeros_like(nets.w)
-    for length in (TIME, 9):
-        drawn = stream()
-        cut = Sequences(drawn.x[:length], drawn.lengths.clamp(max=length), drawn.target[:length])
-        share = change(w, cut) / length
-        for _ in range(length):
-            velocity = 0.9 * velocity + share
-            w = w + 0.1 * velocity
-        nets.learn(cut)
-        torch.testing.assert_close(nets.w, w, atol=1e-12, rtol=0)
+def test_a_new_net_is_at_rest() -> None:
+    nets = UntilMistake(NETWORK, range(NETS), RATE, never, 0.9, DOUBLE)
+    nets.learn(stream())
+    assert (nets.steps.velocity != 0).any(1).all()
     nets.replace(2, 5)
-    assert (nets.velocity[2] == 0).all()
-    torch.testing.assert_close(nets.velocity[0], velocity[0], atol=1e-12, rtol=0)
+    assert (nets.steps.velocity[2] == 0).all()
+    assert (nets.steps.velocity[[0, 1, 3]] != 0).any(1).all()

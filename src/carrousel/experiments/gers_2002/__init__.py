@@ -185,8 +185,7 @@ def _row(task: Task, cell: str) -> Row:
         measure=deviation,
         tested_on=long,
         block=100,
-        note="sequences are training streams; weights change at their ends, not at every step, by the sum of the "
-        "changes"
+        note="sequences are training streams"
         + ("" if presentations or success is not None else "; solved in the paper, its numbers are not known to us"),
     )
 
