@@ -66,7 +66,8 @@ class PlainSteps:
     def _asked(self, t: int) -> Tensor:
         """Which nets have a target, (net, 1)."""
         target = self.target[t]
-        return torch.ones(len(target), 1, dtype=torch.bool) if target.is_floating_point() else (target >= 0).unsqueeze(1)
+        asked = target.new_ones(len(target)) if target.is_floating_point() else target >= 0
+        return asked.bool().unsqueeze(1)
 
     def _end_streams(self, is_wrong: Tensor) -> bool:
         is_over = is_wrong & (self.goes_on > 0)

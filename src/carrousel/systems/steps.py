@@ -96,8 +96,8 @@ class Steps:
         self._memory["now"][network.inputs] = 1
         self.w = self._memory["w"][:-1, : self.nets].T
         self.w.copy_(w)
-        rows = ("learns", "rate", "velocity")
-        self.learns, self.rate, self.velocity = (self._memory[name][:, : self.nets].T for name in rows)
+        seen = ("learns", "rate", "velocity")
+        self.learns, self.rate, self.velocity = (self._memory[name][:, : self.nets].T for name in seen)
         self.goes_on: Tensor = self._memory["goes_on"][0, : self.nets]
         self.learns.fill_(1)
         self._time = -1

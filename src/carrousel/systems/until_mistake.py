@@ -56,7 +56,7 @@ class UntilMistake(RealTime):
         """Learn from one stream for each net, (time, net, 1, ...).
 
         Returns:
-            The outputs as they were before each change, (time, net, 1, output), up to some step behind the last mistake.
+            The outputs before each change, (time, net, 1, output), up to some step behind the last mistake.
         """
         steps, lengths = self.steps, sequences.lengths.squeeze(1)
         steps.begin()
