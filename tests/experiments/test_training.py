@@ -1,5 +1,6 @@
 """Trials side by side: counts, milestones, lanes, and that a trial depends on its seed alone."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from carrousel.experiments.hochreiter_1997.reber import Strings
 from carrousel.experiments.hochreiter_1997.setting import errors, lstm
 from carrousel.experiments.training import run, side_by_side
 from carrousel.experiments.trials import Drawn, Published, Row
+from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
 
@@ -125,3 +127,23 @@ def test_what_a_net_does_after_its_trial_is_over_does_not_count(monkeypatch: pyt
         then.append(dict(trial.milestones))
     assert not all(trial.solved for trial in ended)
     assert [dict(trial.milestones) for trial in ended] == then
+
+
+def test_where_nobody_waits_a_fresh_net_is_put() -> None:
+    """A net that is done may cost more than one that begins: its streams do not end."""
+    put: list[tuple[int, int]] = []
+
+    def start(seeds: Sequence[int]) -> Nets:
+        nets = row().start(seeds)
+        replace = nets.replace
+
+        def noted(net: int, seed: int) -> None:
+            put.append((net, seed))
+            replace(net, seed)
+
+        nets.replace = noted  # type: ignore[method-assign]
+        return nets
+
+    ended = [trial.seed for trial in run(row(start=start), [5, 6, 7], 3000)]
+    assert sorted(ended) == [5, 6, 7]
+    assert sorted(put) == [(0, 5), (1, 6), (2, 7)]
