@@ -67,6 +67,7 @@ class Task:
         within: an output that errs by as much is wrong.
         events: spikes or periods of a training stream; a test stream has ten times as many.
         linear: whether the output unit is the identity.
+        limit: training streams of a standard run.
         known: cell -> streams until it is solved, its success where that is known, measures on the test stream.
     """
 
@@ -77,6 +78,7 @@ class Task:
     known: Mapping[str, tuple[int | None, float | None, Mapping[str, float]]]
     events: int = 100
     linear: bool = False
+    limit: int = 1_000_000
 
 
 def spikes(task: partial[Sequences], batch_size: int, events: int, *, generator: torch.Generator) -> Sequences:
@@ -92,8 +94,10 @@ def periods(function: str, period: int, batch_size: int, events: int, *, generat
 _periods = cache(generate_periodic_function)
 
 
-def _function(name: str, function: str, period: int, within: float, known: Mapping[str, tuple]) -> Task:
-    return Task(name, partial(periods, function, period), 0.99, within, known, linear=True)
+def _function(
+    name: str, function: str, period: int, within: float, known: Mapping[str, tuple], limit: int = Task.limit
+) -> Task:
+    return Task(name, partial(periods, function, period), 0.99, within, known, linear=True, limit=limit)
 
 
 #: Solved, by how many of the trials is not known to us; and not solved.
@@ -141,6 +145,7 @@ TASKS = (
         25,
         0.15,
         {"peepholes": (2_704_000, None, {"root mean squared error": 0.086})},
+        limit=4_000_000,
     ),
     _function(
         "PFG triangle F=10", "triangle", 10, FUNCTION_CORRECT_WITHIN, {"peepholes": SOLVED, "no peepholes": NEVER}
@@ -180,7 +185,7 @@ def _row(task: Task, cell: str) -> Row:
             draw_test=lambda events, *, generator: draw(1, events, generator=generator),
         ),
         criterion=partial(Unbroken, wrong=Judgement("largest", task.within), lengths=(task.events, long)),
-        limit=sizes(300, 100_000, 10_000_000),
+        limit=sizes(2000, task.limit, 10_000_000),
         trials=sizes(3, TRIALS, TRIALS),
         measure=deviation,
         tested_on=long,
