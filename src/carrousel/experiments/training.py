@@ -46,7 +46,7 @@ def run(row: Row, seeds: Sequence[int], limit: int) -> Iterator[Trial]:
                 if lane.met == last:
                     lane.test |= _tested(row, nets, net, lane)
                 yield lane.trial(row.key, lane.met == last, limit)
-                lane.is_busy = False
+                lane.is_busy, lane.weights = False, None
                 if waiting:
                     seed = waiting.pop(0)
                     lanes[net] = _Lane(seed, row.data(seed))

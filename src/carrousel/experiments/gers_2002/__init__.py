@@ -81,6 +81,9 @@ class Task:
     limit: int = 1_000_000
 
 
+_periods = cache(generate_periodic_function)
+
+
 def spikes(task: partial[Sequences], batch_size: int, events: int, *, generator: torch.Generator) -> Sequences:
     """Draw streams of spikes."""
     return task(batch_size, spikes=events, generator=generator)
@@ -89,9 +92,6 @@ def spikes(task: partial[Sequences], batch_size: int, events: int, *, generator:
 def periods(function: str, period: int, batch_size: int, events: int, *, generator: torch.Generator) -> Sequences:
     """Return streams of a periodic function, of which nothing is random."""
     return _periods(batch_size, function, period, events)
-
-
-_periods = cache(generate_periodic_function)
 
 
 def _function(
