@@ -85,7 +85,7 @@ def _row_one_by_one(forget: float) -> Row:
         start=lambda seeds: ThroughTime(net, seeds, 0.1),
         data=partial(Drawn, partial(temporal_order.temporal_order, **given)),
         criterion=partial(Recent, within=temporal_order.CORRECT_WITHIN, mean=0.1),
-        limit=sizes(2_000, 1_000_000, 5_000_000),
+        limit=sizes(2_000, 300_000, 5_000_000),
         trials=sizes(3, 10, 10),
         note=f"experiment 6b of 1997, learning rate 0.1 as there; {SPEED[forget]}, the paper says",
     )

@@ -78,7 +78,7 @@ class Task:
     known: Mapping[str, tuple[int | None, float | None, Mapping[str, float]]]
     events: int = 100
     linear: bool = False
-    limit: int = 1_000_000
+    limit: int = 300_000
 
 
 _periods = cache(generate_periodic_function)

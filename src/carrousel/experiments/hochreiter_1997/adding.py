@@ -16,7 +16,7 @@ WEIGHTS, TRIALS, RATE = 93, 10, 0.5
 
 #: reading -> what it decides, T -> sequences after which a trial of a standard run has failed, note
 READINGS: dict[str, tuple[dict[str, Any], dict[int, int], str]] = {
-    "literal": ({}, {100: 500_000, 500: 500_000, 1000: 250_000}, "logistic output units"),
+    "literal": ({}, {100: 250_000, 500: 250_000, 1000: 250_000}, "logistic output units"),
     "closest": (
         {"linear": True, "output_bias": False},
         {100: 300_000, 500: 1_000_000, 1000: 2_000_000},

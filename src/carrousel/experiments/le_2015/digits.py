@@ -87,7 +87,7 @@ def _row(kind: str, by: str) -> Row:
         start=trained(kind, INPUTS[by], CLASSES, RATES[kind], 1.0, forget, linear=False, hidden=32),
         data=partial(Images, by),
         criterion=partial(Below, measure=wrong, bound={"wrong": SOLVED}),
-        limit=sizes(20 * BATCH, 60_000 if by == "row" else 600_000, 1_000_000),
+        limit=sizes(20 * BATCH, 60_000 if by == "row" else 200_000, 1_000_000),
         trials=sizes(3, 10, 10),
         measure=wrong,
         block=20 * BATCH,
