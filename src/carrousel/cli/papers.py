@@ -27,7 +27,7 @@ def demo(
 def reproduce(
     tables: Annotated[list[str] | None, typer.Argument(help="Keys of tables, `1`, `4`, ...; all if none.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Every row, few trials, cut short: some minutes.")] = False,
-    standard: Annotated[bool, typer.Option("--standard", help="Ten or more trials a row: about a hundred minutes.")] = False,
+    standard: Annotated[bool, typer.Option("--standard", help="Ten or more trials a row: 100 minutes or so.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The papers' own numbers of trials, and limits: days.")] = False,
     seeds: Annotated[int | None, typer.Option(help="Trials of every row, instead.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials of the folder.")] = False,
