@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from carrousel.backends.llvm.real_time import ARGUMENTS, COLUMNS, real_time_kernel
+from carrousel.backends.llvm.real_time import real_time_kernel
+from carrousel.backends.llvm.real_time_step import ARGUMENTS, COLUMNS
 from carrousel.backends.llvm.target import host
 from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import BIAS, OUTPUT, SHORTCUT, Network
@@ -54,12 +55,30 @@ class Steps:
         self._kernel = real_time_kernel(network.cell.definition, host().name, dtype, network.linear, of)
         self._stride = -(-self.nets // self._kernel.lanes) * self._kernel.lanes
         self._states_at = network.inputs + 1
-        places = Places(network)
+        self._sizes, self._memory = self._lay_out_nets()
+        self._sizes["together"] = int(together)
+        self._memory["initial"] = torch.tensor(list(network.cell.initial.values()), dtype=w.dtype)
+        self._memory["within"] = w.new_tensor([judgement.within if judgement else 0.0])
+        self._memory |= {"decay": w.new_tensor([decay]), "momentum": w.new_tensor([momentum])}
+        self._memory["end"] = torch.zeros(1, dtype=torch.int64)
+        self._memory["now"][network.inputs] = 1
+        self.w = self._memory["w"][:-1, : self.nets].T
+        self.w.copy_(w)
+        seen = ("learns", "rate", "velocity")
+        self.learns, self.rate, self.velocity = (self._memory[name][:, : self.nets].T for name in seen)
+        self.goes_on: Tensor = self._memory["goes_on"][0, : self.nets]
+        self.learns.fill_(1)
+        self._time = -1
+        self.begin()
+
+    def _lay_out_nets(self) -> tuple[dict[str, int], dict[str, Tensor]]:
+        """How large everything is; rows for all that nets have, and where their weights stand."""
+        network, places = self.network, Places(self.network)
         columns = -(-places.columns // COLUMNS) * COLUMNS
         tables = {**_entries(places, self._states_at), **_fed(places), **_columns(places, columns)}
         tables |= _outputs(network, self._states_at)
         states, fed = len(network.cell.initial) * network.hidden, len(tables["fed_rows"])
-        self._sizes = {
+        sizes = {
             "inputs": network.inputs,
             "hidden": network.hidden,
             "outputs": network.outputs,
@@ -69,7 +88,6 @@ class Steps:
             "sources": len(tables["output_sources"]),
             "states_at": self._states_at,
             "stride": self._stride,
-            "together": int(together),
         }
         rows = {
             "rate": 1,
@@ -87,21 +105,8 @@ class Steps:
             "gradient": network.weights + 1,
             "goes_on": 1,
         }
-        self._memory = {name: self._rows(number) for name, number in rows.items()}
-        self._memory |= {name: table.to(torch.int64).contiguous() for name, table in tables.items()}
-        self._memory["initial"] = torch.tensor(list(network.cell.initial.values()), dtype=w.dtype)
-        self._memory["within"] = w.new_tensor([judgement.within if judgement else 0.0])
-        self._memory |= {"decay": w.new_tensor([decay]), "momentum": w.new_tensor([momentum])}
-        self._memory["end"] = torch.zeros(1, dtype=torch.int64)
-        self._memory["now"][network.inputs] = 1
-        self.w = self._memory["w"][:-1, : self.nets].T
-        self.w.copy_(w)
-        seen = ("learns", "rate", "velocity")
-        self.learns, self.rate, self.velocity = (self._memory[name][:, : self.nets].T for name in seen)
-        self.goes_on: Tensor = self._memory["goes_on"][0, : self.nets]
-        self.learns.fill_(1)
-        self._time = -1
-        self.begin()
+        memory = {name: self._rows(number) for name, number in rows.items()}
+        return sizes, memory | {name: table.to(torch.int64).contiguous() for name, table in tables.items()}
 
     def _rows(self, *shape: int) -> Tensor:
         return torch.zeros(*shape, self._stride, dtype=self.dtype)
