@@ -11,7 +11,7 @@ from carrousel.systems.real_time import RealTime
 from carrousel.systems.until_mistake import FEW, UntilMistake
 from carrousel.tasks.sequences import Sequences
 
-NETS, TIME, RATE, DOUBLE = 4, FEW + 30, 0.05, torch.float64
+NETS, TIME, RATE, DOUBLE = 4, 3 * FEW + 1, 0.05, torch.float64
 NETWORK = Network(cells.get("peephole_lstm_2002").truncated(), 1, 1, 2, linear=True, scale=0.5)
 
 never, far = Judgement("largest", float("inf")), Judgement("largest", 2.0)
@@ -53,6 +53,44 @@ def test_streams_are_learned_up_to_the_first_mistake(wrong: Judgement, momentum:
         torch.testing.assert_close(nets.w[net], w, atol=1e-12, rtol=0)
         ends += counts
     assert (max(ends) == TIME) == (wrong is never)
+
+
+def side_by_side(streams: list[Sequences]) -> Sequences:
+    """Many streams for each net."""
+    x, target = (torch.cat(parts, 2) for parts in ([s.x for s in streams], [s.target for s in streams]))
+    return Sequences(x, torch.cat([s.lengths for s in streams], 1), target)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "eager"])
+@pytest.mark.parametrize("wrong", [never, far], ids=["to the end", "to a mistake"])
+def test_many_streams_are_learned_one_after_the_other(wrong: Judgement, backend: str) -> None:
+    streams = [stream(seed) for seed in range(2, 7)]
+    together, alone = (UntilMistake(NETWORK, range(NETS), RATE, wrong, 0.9, DOUBLE, backend) for _ in range(2))
+    y = together.learn(side_by_side(streams))
+    for k, one in enumerate(streams):
+        outputs = alone.learn(one)
+        is_there = torch.arange(len(outputs)).unsqueeze(1) < one.lengths.T
+        for net in range(NETS):
+            # up to the first mistake they are the same; what follows is idle
+            right = is_there[:, net] & ~wrong(outputs, one.target[: len(outputs)])[:, net, 0].cumsum(0).bool()
+            torch.testing.assert_close(y[: len(outputs), net, k][right], outputs[:, net, 0][right], atol=1e-12, rtol=0)
+    torch.testing.assert_close(together.w, alone.w, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "eager"])
+def test_a_net_that_gets_a_whole_stream_right_is_noted_with_its_weights(backend: str) -> None:
+    x, lengths, target, _, _ = side_by_side([stream(seed) for seed in range(2, 7)])
+    near = Judgement("largest", 1e-3)
+    nets = UntilMistake(NETWORK, range(NETS), RATE, near, 0.9, DOUBLE, backend)
+    first = nets.w.clone()
+    target[:, :, 0] = nets.predict(Sequences(x[:, :, :1], lengths[:, :1], target[:, :, :1])).squeeze(2)
+    nets.learn(Sequences(x, lengths, target))
+    assert nets.survived.all()
+    assert torch.equal(nets.survivors, first)
+    target[lengths[:, 0] - 1, torch.arange(NETS), 0] += 1  # the last step only
+    again = UntilMistake(NETWORK, range(NETS), RATE, near, 0.9, DOUBLE, backend)
+    again.learn(Sequences(x, lengths, target))
+    assert not again.survived.any()
 
 
 def test_more_nets_than_a_register_holds() -> None:

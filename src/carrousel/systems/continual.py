@@ -70,7 +70,9 @@ class Continual(RealTime):
         """
         if sequences.resets is None:
             raise InputTypeError("Continual - resets is None, expected (time, net, 1) - say where sequences begin")
-        y, starts, steps = self._take(sequences), sequences.resets.squeeze(2), self.steps
+        self._check(sequences)
+        y, steps = self._take(sequences.x.squeeze(2), sequences.target.squeeze(2)), self.steps
+        starts = sequences.resets.squeeze(2)
         coming = _next(starts)
         self.begun = torch.zeros_like(self.begun)
         if self.has_resets:

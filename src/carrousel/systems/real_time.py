@@ -95,7 +95,8 @@ class RealTime(Rows):
         Returns:
             The outputs as they were before each change, (time, net, 1, output).
         """
-        y, steps = self._take(sequences), self.steps
+        self._check(sequences)
+        y, steps = self._take(sequences.x.squeeze(2), sequences.target.squeeze(2)), self.steps
         steps.rate.fill_(self.rate)
         if sequences.resets is None:
             steps.begin()
@@ -104,14 +105,12 @@ class RealTime(Rows):
         steps.run(0, len(y))
         return y.unsqueeze(2)
 
-    def _take(self, sequences: Sequences) -> Tensor:
-        """Lay out the steps of sequences; returns where their outputs will be, (time, net, output)."""
-        self._check(sequences)
-        x = sequences.x.squeeze(2)
+    def _take(self, x: Tensor, target: Tensor, is_over: Tensor | None = None) -> Tensor:
+        """Lay out the steps to come, (time, net, ...); returns where their outputs will be, (time, net, output)."""
         values = one_hot(x, self.network.inputs).to(self.w.dtype) if self.network.symbols else x
         if self.learns is not None:
             self.steps.learns.copy_(self.learns)
-        return self.steps.take(values, sequences.target.squeeze(2))
+        return self.steps.take(values, target, is_over)
 
     def _check(self, sequences: Sequences) -> None:
         network, x = self.network, sequences.x

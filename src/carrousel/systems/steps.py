@@ -30,13 +30,15 @@ class Steps:
         judgement: of a step that ends the stream of a net; None where streams do not end.
         decay: what the rate of a net is multiplied with at every step of its stream.
         momentum: the share of its last change that is added to each change of a weight.
-        together: whether a walk ends with the last of the streams, not with the first.
+        together: whether a walk ends with the last of the streams, not with the first, and a net that begins anew
+            begins a stream.
 
     Attributes:
         w: the weights, (net, weight): a view of what the kernel reads and writes, as the others are.
         velocity: their last changes, (net, weight).
         rate: of every net, (net, 1); 0 from the end of its stream on.
         goes_on: which nets are in the middle of a stream, (net,).
+        survived: which have come to the end of their last stream, (net,), where they begin together.
     """
 
     def __init__(
@@ -60,13 +62,15 @@ class Steps:
         self._memory["initial"] = torch.tensor(list(network.cell.initial.values()), dtype=w.dtype)
         self._memory["within"] = w.new_tensor([judgement.within if judgement else 0.0])
         self._memory |= {"decay": w.new_tensor([decay]), "momentum": w.new_tensor([momentum])}
+        self._memory["first_rate"] = w.new_zeros(1)
         self._memory["end"] = torch.zeros(1, dtype=torch.int64)
+        self._end, self._first_rate = (self._memory[name].numpy() for name in ("end", "first_rate"))
         self._memory["now"][network.inputs] = 1
         self.w = self._memory["w"][:-1, : self.nets].T
         self.w.copy_(w)
         seen = ("learns", "rate", "velocity")
         self.learns, self.rate, self.velocity = (self._memory[name][:, : self.nets].T for name in seen)
-        self.goes_on: Tensor = self._memory["goes_on"][0, : self.nets]
+        self.goes_on, self.survived = (self._memory[name][0, : self.nets] for name in ("goes_on", "survived"))
         self.learns.fill_(1)
         self._time = -1
         self.begin()
@@ -104,6 +108,7 @@ class Steps:
             "deltas": network.outputs,
             "gradient": network.weights + 1,
             "goes_on": 1,
+            "survived": 1,
         }
         memory = {name: self._rows(number) for name, number in rows.items()}
         return sizes, memory | {name: table.to(torch.int64).contiguous() for name, table in tables.items()}
@@ -118,12 +123,13 @@ class Steps:
         for name in ("influence", "old_influence"):
             self._memory[name].zero_()
 
-    def take(self, x: Tensor, target: Tensor) -> Tensor:
+    def take(self, x: Tensor, target: Tensor, is_over: Tensor | None = None) -> Tensor:
         """Lay out the steps to come.
 
         Args:
             x: (time, net, input).
             target: (time, net, output); or numbers of outputs, (time, net), -1 where nothing is asked.
+            is_over: the steps before which streams have come to their end, (time, net).
 
         Returns:
             Where their outputs will be, (time, net, output).
@@ -136,7 +142,9 @@ class Steps:
         else:
             memory["asked"][:, :nets] = target >= 0
             target = one_hot(target.clamp(min=0), self.network.outputs)
-        torch.any(memory["asked"][:, :nets], 1, out=memory["is_asked"])
+        if is_over is not None:
+            memory["asked"][:, :nets].masked_fill_(is_over, -1)
+        torch.any(memory["asked"][:, :nets] > 0, 1, out=memory["is_asked"])
         memory["x"][..., :nets] = x.mT
         memory["target"][..., :nets] = target.mT
         memory["anew"].zero_()
@@ -174,13 +182,18 @@ class Steps:
         self._memory["anew"][t, ..., : self.nets] = nets.to(self.dtype)
         self._memory["is_anew"][t] = nets.any(-1).to(torch.uint8)
 
-    def run(self, first: int, last: int) -> int:
+    def run(self, first: int, last: int, first_rate: float = 0.0) -> int:
         """Take the steps from `first` to before `last` of those laid out, or to the first (last) end of a stream.
+
+        Args:
+            first, last: which steps.
+            first_rate: of streams that begin together.
 
         Returns:
             The step behind the last one that was taken.
         """
         groups, end = self._stride // self._kernel.lanes, first
+        self._first_rate[0] = first_rate
         if groups > 1 and self._ends_first:
             last = first + 1  # none of them may run ahead of the others
         for group in range(groups):
@@ -189,7 +202,7 @@ class Steps:
             for k in _PER_NET if group else ():
                 words[k] += group * self._kernel.lanes * self.w.element_size()
             self._kernel.call(words.buffer_info()[0])
-            end = max(end, int(self._memory["end"][0]))
+            end = max(end, int(self._end[0]))
         if end == self._time and end % 2:  # the two take turns, and the next step is again number 0
             memory = self._memory
             memory["influence"], memory["old_influence"] = memory["old_influence"], memory["influence"]
@@ -199,7 +212,7 @@ class Steps:
 
 _FIRST, _LAST, _Y, _NEW, _OLD = map(ARGUMENTS.index, ("first", "last", "y", "influence", "old_influence"))
 _BESIDE = {
-    *("x", "target", "asked", "anew", "y", "rate", "goes_on", "w", "learns", "velocity"),
+    *("x", "target", "asked", "anew", "y", "rate", "goes_on", "survived", "w", "learns", "velocity"),
     *("now", "influence", "old_influence", "net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
 }
 #: The numbers of the arguments that have something for every net.

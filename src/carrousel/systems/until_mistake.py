@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from carrousel.systems.checks import fitting
 from carrousel.systems.judgement import Judgement
 from carrousel.systems.network import Network
 from carrousel.systems.real_time import RealTime
@@ -12,28 +14,37 @@ from carrousel.tasks.sequences import Sequences
 
 __all__ = ["UntilMistake"]
 
-#: Steps that are laid out at first; where a net goes on, four times as many follow.
-FEW = 64
+#: Steps of a stream that are laid out at first; where a net goes on, twice as many from then on.
+FEW = 16
+
+#: Steps that are laid out at once, as many streams as there is room for.
+ROOM = 4096
 
 
 class UntilMistake(RealTime):
     """Real-time learning on one stream after the other, which begin with states at rest and end with a mistake.
 
-    All nets begin a stream together; one that has erred is idle until the last one has.
+    All nets begin a stream together; one that has erred is idle until the last one has. Before a net learns from a
+    stream it is tried on it, its weights held.
 
     Args:
         network, seeds, rate, dtype, backend: as of `RealTime`.
         wrong: judges the outputs of a step.
         momentum: the share of its last change that is added to each change of a weight, from stream to stream too.
 
+    Attributes:
+        survived: which nets got a whole stream of the last `learn` right when they were tried on it, (net,).
+        survivors: the weights with which they did so the last time, (net, weight).
+
     Example:
         >>> from carrousel import cells
         >>> from carrousel.tasks.timing import generate_periodic_function
         >>> network = Network(cells.get("peephole_lstm_2002").truncated(), 1, 1, 1, linear=True)
         >>> nets = UntilMistake(network, [1, 2], 1e-5, Judgement("largest", within=0.3), 0.99)
-        >>> x, lengths, target, _, _ = generate_periodic_function(2)  # one stream for each net
-        >>> nets.learn(Sequences(x.unsqueeze(2), lengths.unsqueeze(1), target.unsqueeze(2))).shape
-        torch.Size([64, 2, 1, 1])
+        >>> x, lengths, target, _, _ = generate_periodic_function(2 * 5)  # five streams for each net
+        >>> streams = [values.unflatten(-2, (2, 5)) for values in (x, target)]
+        >>> nets.learn(Sequences(streams[0], lengths.view(2, 5), streams[1])).shape
+        torch.Size([16, 2, 5, 1])
 
     Source:
         Gers, Schraudolph & Schmidhuber (2002), Learning precise timing with LSTM recurrent networks, JMLR 3, 115-143:
@@ -51,31 +62,91 @@ class UntilMistake(RealTime):
         backend: str = "llvm",
     ) -> None:
         super().__init__(network, seeds, rate, dtype, backend, wrong, momentum=momentum, together=True)
+        self.survived = torch.zeros(len(seeds), dtype=torch.bool)
+        self.survivors = self.w.clone()
+        self._few = FEW
 
     def learn(self, sequences: Sequences) -> Tensor:
-        """Learn from one stream for each net, (time, net, 1, ...).
+        """Learn from streams one after the other, as many for each net: (time, net, stream, ...).
 
         Returns:
-            The outputs before each change, (time, net, 1, output), up to some step behind the last mistake.
+            The outputs before each change, (time, net, stream, output), up to some step behind the last mistake.
         """
-        steps, lengths = self.steps, sequences.lengths.squeeze(1)
-        steps.begin()
-        steps.goes_on.fill_(1)
-        steps.rate.fill_(self.rate)
+        self._check(sequences)
+        self.survived.zero_()
+        self._few = max(FEW, self._few // 2)
+        count, done = sequences.lengths.shape[1], 0
         outputs: list[Tensor] = []
-        start, count = 0, FEW
-        while start < len(sequences.x) and steps.goes_on.any():
-            here = slice(start, start + count)
-            part = sequences._replace(x=sequences.x[here], target=sequences.target[here])
-            outputs.append(self._take(part))
-            self._walk(lengths - start, len(part.x))
-            start, count = here.stop, 4 * count
-        return torch.cat(outputs).unsqueeze(2)
+        while done < count:
+            learned = self._learn(sequences, range(done, min(count, done + max(1, ROOM // self._few))))
+            outputs += learned
+            done += sum(y.shape[2] for y in learned)
+        outputs = [y[: len(sequences.x)] for y in outputs]
+        longest = max(map(len, outputs))
+        return torch.cat([pad(y, (0, 0) * 3 + (0, longest - len(y))) for y in outputs], 2)
 
-    def _walk(self, lengths: Tensor, laid_out: int) -> None:
-        """Take the steps that are laid out, until all nets have erred or are through."""
-        steps, t = self.steps, 0
-        while t < laid_out and (goes_on := steps.goes_on > 0).any():
-            t = steps.run(t, min(laid_out, int(lengths[goes_on].min())))
-            through = lengths <= t
-            steps.goes_on[through], steps.rate[through] = 0, 0
+    def _learn(self, sequences: Sequences, streams: range) -> list[Tensor]:
+        """Learn from streams until a net goes beyond what is laid out of one; returns the outputs of those learned."""
+        few = self._few = min(self._few, len(sequences.x) + 1)
+        y = self._lay_out(sequences, streams, few)
+        shortest = sequences.lengths.amin(0)[streams.start : streams.stop].tolist()
+        for k, stream in enumerate(streams):
+            start, stop = k * few, (k + 1) * few
+            end = self.steps.run(start, stop)
+            if self._goes_beyond(end == stop):
+                return [y[:, :, :k]]
+            if end - start > shortest[k]:
+                self._note_survivors()
+            end = self.steps.run(start, stop, self.rate)
+            if self._goes_beyond(end == stop):
+                return [y[:, :, :k], torch.cat([y[:, :, k : k + 1], self._learn_rest(sequences, stream, few)])]
+        return [y]
+
+    def _goes_beyond(self, is_through: bool) -> bool:
+        """Whether a net has not erred yet in what is laid out; of the next streams more is."""
+        goes_beyond = is_through and bool(self.steps.goes_on.any())
+        self._few *= 2 if goes_beyond else 1
+        return goes_beyond
+
+    def _note_survivors(self) -> None:
+        survived = self.steps.survived > 0
+        self.survived |= survived
+        self.survivors[survived] = self.w[survived]
+
+    def _lay_out(self, sequences: Sequences, streams: range, few: int) -> Tensor:
+        """Lay out the first steps of streams one behind the other; returns their outputs, (time, net, stream, ...)."""
+        here = slice(streams.start, streams.stop)
+        y = self._take_steps(sequences, here, slice(0, few), few)
+        self.steps.begin_anew(slice(0, None, few), torch.ones(len(streams), len(self), dtype=torch.bool))
+        return y
+
+    def _learn_rest(self, sequences: Sequences, stream: int, first: int) -> Tensor:
+        """Go on with a stream to its end."""
+        rest = slice(first, None)
+        y = self._take_steps(sequences, slice(stream, stream + 1), rest, len(sequences.x) + 1 - first)
+        self.steps.run(0, len(y))
+        return y
+
+    def _take_steps(self, sequences: Sequences, streams: slice, steps: slice, count: int) -> Tensor:
+        """Lay out `count` steps of each of the streams, of which the last may be behind their ends."""
+
+        def rows(values: Tensor) -> Tensor:
+            values = values[steps, :, streams]
+            values = pad(values, (0, 0) * (values.dim() - 1) + (0, count - len(values)))
+            return values.permute(2, 0, 1, *range(3, values.dim())).flatten(0, 1)
+
+        step = torch.arange(steps.start, steps.start + count).unsqueeze(1)
+        is_over = step == sequences.lengths[:, streams].T.unsqueeze(1)
+        y = self._take(rows(sequences.x), rows(sequences.target), is_over.flatten(0, 1))
+        return y.unflatten(0, (-1, count)).permute(1, 2, 0, 3)
+
+    def _check(self, sequences: Sequences) -> None:
+        """Check the streams, of which a net may have many."""
+        fitting(sequences, len(self), self.network.inputs, self.network.outputs)
+        x, lengths, target = sequences.x[:, :, :1], sequences.lengths[:, :1], sequences.target
+        super()._check(Sequences(x, lengths, target[:, :, :1] if sequences.is_per_step else target))
+
+    def replace(self, net: int, seed: int) -> None:
+        """Put a new net in the place of another."""
+        super().replace(net, seed)
+        self.survived[net] = False

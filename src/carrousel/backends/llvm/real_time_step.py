@@ -31,7 +31,7 @@ ARGUMENTS = (
     *("net_inputs", "states", "derivatives", "jacobian", "deltas", "gradient"),
     *("starts", "places", "operands", "own_columns", "fed_rows", "fed_places"),
     *("factor_places", "factor_columns", "gradient_places", "output_places", "output_sources"),
-    *("goes_on", "within", "decay", "end"),
+    *("goes_on", "survived", "first_rate", "within", "decay", "end"),
 )
 
 
@@ -151,6 +151,19 @@ class RealTimeSteps:
             with code.loop(0, code.mul(rows, self.columns), name="place") as place:
                 address = self._influence(self.old, 0, place)
                 code.store(code.builder.select(kept, code.load(address), code.zero), address)
+            if self.judgement is not None:
+                with code.when(self._are_together()):
+                    self._begin_streams(kept)
+
+    def _are_together(self) -> Value:
+        return self.code.builder.icmp_unsigned("!=", self.size["together"], ir.Constant(I64, 0))
+
+    def _begin_streams(self, kept: Value) -> None:
+        """The streams of the nets that begin anew go on from here, and learn at the first rate."""
+        code = self.code
+        first_rate = code.splat(code.load_scalar(self.array["first_rate"]))
+        for name, value in (("goes_on", code.splat(1.0)), ("rate", first_rate), ("survived", code.zero)):
+            self._store(code.builder.select(kept, self._load(name, 0), value), name, 0)
 
     def _take_inputs(self, t: Value) -> None:
         with self.code.loop(0, self.size["inputs"], name="input") as k:
@@ -284,7 +297,7 @@ class RealTimeSteps:
         """Change the weights: those of the output units by the delta rule, all others by their influence."""
         code, outputs = self.code, self.size["outputs"]
         rate, builder = self._load("rate", 0), code.builder
-        is_asked = builder.fcmp_ordered("!=", self._load("asked", t), code.zero)
+        is_asked = builder.fcmp_ordered(">", self._load("asked", t), code.zero)
         with code.loop(0, outputs, name="output") as output:
             y = self._load("y", code.mul(t, outputs), output)
             delta = builder.fsub(self._load("target", code.mul(t, outputs), output), y)
@@ -323,7 +336,7 @@ class RealTimeSteps:
             self._store(builder.fadd(self._load("w", weight), builder.select(moves, velocity, code.zero)), "w", weight)
 
     def _judge(self, judgement: str, t: Value) -> None:
-        """End the streams that have come to a mistake, and the walk with them, or with the last one of them."""
+        """End the streams that have come to a mistake or to their end, and the walk with them, or with the last one."""
         code, builder, outputs = self.code, self.code.builder, self.size["outputs"]
 
         def error(output: Value) -> Value:
@@ -331,15 +344,18 @@ class RealTimeSteps:
             return builder.fsub(self._load("target", *place), self._load("y", *place))
 
         within, decay = (code.splat(code.load_scalar(self.array[name])) for name in ("within", "decay"))
-        is_over = are_wrong(code, judgement, outputs, error, within)
-        goes_on, rate = self._load("goes_on", 0), self._load("rate", 0)
-        for value in (self._load("asked", t), goes_on):
-            is_over = builder.and_(is_over, builder.fcmp_ordered("!=", value, code.zero))
+        asked, goes_on, rate = self._load("asked", t), self._load("goes_on", 0), self._load("rate", 0)
+        was_on = builder.fcmp_ordered("!=", goes_on, code.zero)
+        is_through = builder.and_(was_on, builder.fcmp_ordered("<", asked, code.zero))
+        is_wrong = are_wrong(code, judgement, outputs, error, within)
+        is_wrong = builder.and_(builder.and_(is_wrong, was_on), builder.fcmp_ordered(">", asked, code.zero))
+        is_over = builder.or_(is_wrong, is_through)
         goes_on = builder.select(is_over, code.zero, goes_on)
         self._store(goes_on, "goes_on", 0)
         self._store(builder.select(is_over, code.zero, builder.fmul(rate, decay)), "rate", 0)
+        self._store(builder.select(is_through, code.splat(1.0), self._load("survived", 0)), "survived", 0)
         is_any_left = self._any(builder.fcmp_ordered("!=", goes_on, code.zero))
-        waits = builder.and_(is_any_left, builder.icmp_unsigned("!=", self.size["together"], ir.Constant(I64, 0)))
+        waits = builder.and_(is_any_left, self._are_together())
         with code.when(builder.and_(self._any(is_over), builder.not_(waits))):
             builder.store(code.add(t, 1), self.end)
 
