@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from carrousel.experiments.layer import layer_of
-from carrousel.experiments.trials import Counting, Data, Draw, Nets, Stoppable
+from carrousel.experiments.trials import Counting, Data, Draw, Nets, Stoppable, Trying
 from carrousel.systems import readout
 from carrousel.systems.network import Network
 from carrousel.systems.rows import Rows
@@ -59,7 +59,8 @@ class Unbroken:
     """Test each net, its weights frozen, on fresh streams: none of them may break off with a wrong output.
 
     Short streams are tried first; a net that fails them is not asked for more. A net in whose training no stream has
-    begun since the last test is not tested.
+    begun since the last test is not tested. Of nets that are tried on every stream before they learn from it those are
+    tested that got one right, with the weights that they had then.
 
     Args:
         nets: how many nets there are.
@@ -100,11 +101,13 @@ class Unbroken:
         """Test all nets, each on streams of its own."""
         assert isinstance(nets, Rows), type(nets)
         assert isinstance(nets, Stoppable), type(nets)
-        # in the middle of a stream that began before nobody asks
-        begun = nets.begun.tolist() if isinstance(nets, Counting) else [1] * len(self._data)
+        tried, asked = nets if isinstance(nets, Trying) else None, _asked(nets)
         for net, data in enumerate(self._data):
-            if data is not None and begun[net] and self._met[net] < len(self.milestones):
-                self._met[net] = max(self._met[net], self._tested(nets.network, nets.w[net], data))
+            if data is not None and asked[net] and self._met[net] < len(self.milestones):
+                weights = tried.survivors[net] if tried else nets.w[net]
+                self._met[net] = max(self._met[net], self._tested(nets.network, weights, data))
+                if tried and self._met[net] == len(self.milestones):
+                    nets.w[net] = weights
 
     def _tested(self, network: Network, weights: Tensor, data: Data) -> int:
         met = 0
@@ -120,6 +123,14 @@ class Unbroken:
     def met(self) -> np.ndarray:
         """How many milestones each net has met."""
         return self._met
+
+
+def _asked(nets: Rows) -> list[int]:
+    """Which nets are tested."""
+    if isinstance(nets, Trying):
+        return nets.survived.tolist()
+    # in the middle of a stream that began before nobody asks
+    return nets.begun.tolist() if isinstance(nets, Counting) else [1] * len(nets)
 
 
 @torch.no_grad()

@@ -140,7 +140,9 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     Returns:
         The same with rows (net, batch), padded to the longest.
     """
-    time = max(len(sequences.x) for sequences in drawn)
+    first, time = drawn[0], max(len(sequences.x) for sequences in drawn)
+    if all(sequences is first for sequences in drawn):
+        return _shared(first, len(drawn))
 
     def stacked(values: Sequence[Tensor | None], missing: float) -> Tensor | None:
         if values[0] is None:
@@ -159,6 +161,20 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     return Sequences(x, lengths, target, allowed, stacked([s.resets for s in drawn], False))
 
 
+def _shared(sequences: Sequences, nets: int) -> Sequences:
+    """Give every net the same sequences, without a copy."""
+
+    def shared(values: Tensor | None, dim: int = 1) -> Tensor | None:
+        return None if values is None else values.unsqueeze(dim).expand(*values.shape[:dim], nets, *values.shape[dim:])
+
+    x, lengths = shared(sequences.x), shared(sequences.lengths, 0)
+    target = shared(sequences.target, 1 if sequences.is_per_step else 0)
+    assert x is not None
+    assert lengths is not None
+    assert target is not None
+    return Sequences(x, lengths, target, shared(sequences.allowed), shared(sequences.resets))
+
+
 def _padded(values: Tensor, time: int, missing: float) -> Tensor:
     ends = (*[0, 0] * (values.dim() - 1), 0, time - len(values))
     return pad(values, ends, value=missing) if len(values) < time else values
@@ -166,4 +182,4 @@ def _padded(values: Tensor, time: int, missing: float) -> Tensor:
 
 def for_all(drawn: Sequences, nets: int) -> Sequences:
     """Give every net the same sequences: rows (batch,) -> (net, batch)."""
-    return side_by_side([drawn] * nets)
+    return _shared(drawn, nets)

@@ -11,7 +11,7 @@ from torch import Tensor
 from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["Counting", "Criterion", "Data", "Draw", "Drawn", "Published", "Row", "Stoppable", "Table", "Trial"]
+__all__ = ["Counting", "Criterion", "Data", "Draw", "Drawn", "Published", "Row", "Stoppable", "Table", "Trial", "Trying"]
 
 #: Draws sequences of a task: (how many, generator=) -> Sequences.
 Draw = Callable[..., Sequences]
@@ -37,6 +37,19 @@ class Counting(Nets, Protocol):
     """
 
     begun: Tensor
+
+
+@runtime_checkable
+class Trying(Stoppable, Protocol):
+    """Nets that are tried, their weights held, on every stream before they learn from it.
+
+    Attributes:
+        survived: which got a whole stream of their last `learn` right, (net,).
+        survivors: the weights with which they did, (net, weight).
+    """
+
+    survived: Tensor
+    survivors: Tensor
 
 
 class Data(Protocol):

@@ -146,7 +146,7 @@ def generate_periodic_function(
     the period and falls in the second; a rectangle that is 0 in the first half, its middle included, and 1 in the
     second. Nothing is drawn: all rows are the same.
 
-    Assumptions: no input is an input of 0; the first step is t = 1.
+    Assumptions: no input is an input of 0; the first step is t = 0.
 
     Args:
         batch_size: the number of streams.
@@ -168,7 +168,7 @@ def generate_periodic_function(
 
     Example:
         >>> generate_periodic_function(1, "triangle", 4, 2).target.flatten().tolist()
-        [0.5, 1.0, 0.5, 0.0, 0.5, 1.0, 0.5, 0.0]
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.5, 1.0, 0.5]
 
     Source:
         Gers, Schraudolph & Schmidhuber (2002).
@@ -180,7 +180,7 @@ def generate_periodic_function(
             f"generate_periodic_function - unknown function {function!r}; they are {', '.join(FUNCTIONS)}."
             f"{did_you_mean(str(function), FUNCTIONS)}"
         )
-    step = torch.arange(1, period * periods + 1)
+    step = torch.arange(period * periods)
     values = FUNCTIONS[function](step % period / period)
     target = values[:, None, None].repeat(1, batch_size, 1)
     return Sequences(torch.zeros_like(target), torch.full((batch_size,), len(target)), target)
