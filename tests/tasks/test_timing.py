@@ -122,9 +122,9 @@ def test_functions_repeat_and_have_no_input(function: str, period: int) -> None:
 @pytest.mark.parametrize(
     ("function", "values"),
     [
-        ("cosine", [0.0955, 0.3455, 0.6545, 0.9045, 1, 0.9045, 0.6545, 0.3455, 0.0955, 0]),
-        ("triangle", [0.2, 0.4, 0.6, 0.8, 1, 0.8, 0.6, 0.4, 0.2, 0]),
-        ("rectangle", [0, 0, 0, 0, 0, 1, 1, 1, 1, 0]),
+        ("cosine", [0, 0.0955, 0.3455, 0.6545, 0.9045, 1, 0.9045, 0.6545, 0.3455, 0.0955]),
+        ("triangle", [0, 0.2, 0.4, 0.6, 0.8, 1, 0.8, 0.6, 0.4, 0.2]),
+        ("rectangle", [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]),
     ],
 )
 def test_one_period_of_each_function(function: str, values: list[float]) -> None:
@@ -141,7 +141,7 @@ def test_triangle_of_an_odd_period_is_steady() -> None:
 
 def test_rectangle_of_an_odd_period() -> None:
     values = generate_periodic_function(1, "rectangle", 25, 1).target.flatten()
-    assert values.tolist() == [0] * 12 + [1] * 12 + [0]
+    assert values.tolist() == [0] * 13 + [1] * 12
 
 
 def test_unknown_function() -> None:

@@ -123,7 +123,7 @@ TASKS = (
             {"peepholes": SOLVED, "no peepholes": SOLVED},
             events=1,
             linear=output == "linear",
-            limit=1_000_000,
+            limit=3_000_000,
         )
         for output in ("logistic", "linear")
     ),
