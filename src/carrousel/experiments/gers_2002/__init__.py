@@ -86,7 +86,7 @@ class Task:
     known: Mapping[str, tuple[int | None, float | None, Mapping[str, float]]]
     events: int = 100
     linear: bool = False
-    limit: int = 5_000_000
+    limit: int = 3_000_000
     full: int = 10_000_000
 
 
@@ -123,7 +123,7 @@ TASKS = (
             {"peepholes": SOLVED, "no peepholes": SOLVED},
             events=1,
             linear=output == "linear",
-            limit=3_000_000,
+            limit=1_000_000,
         )
         for output in ("logistic", "linear")
     ),
