@@ -11,7 +11,19 @@ from torch import Tensor
 from carrousel.systems.system import Nets
 from carrousel.tasks.sequences import Sequences
 
-__all__ = ["Counting", "Criterion", "Data", "Draw", "Drawn", "Published", "Row", "Stoppable", "Table", "Trial", "Trying"]
+__all__ = [
+    "Counting",
+    "Criterion",
+    "Data",
+    "Draw",
+    "Drawn",
+    "Published",
+    "Row",
+    "Stoppable",
+    "Table",
+    "Trial",
+    "Trying",
+]
 
 #: Draws sequences of a task: (how many, generator=) -> Sequences.
 Draw = Callable[..., Sequences]
