@@ -138,7 +138,8 @@ class UntilMistake(RealTime):
         step = torch.arange(steps.start, steps.start + count).unsqueeze(1)
         is_over = step == sequences.lengths[:, streams].T.unsqueeze(1)
         y = self._take(rows(sequences.x), rows(sequences.target), is_over.flatten(0, 1))
-        return y.unflatten(0, (-1, count)).permute(1, 2, 0, 3)
+        outputs: Tensor = y.unflatten(0, (-1, count)).permute(1, 2, 0, 3)
+        return outputs
 
     def _check(self, sequences: Sequences) -> None:
         """Check the streams, of which a net may have many."""
