@@ -101,13 +101,12 @@ class Unbroken:
         """Test all nets, each on streams of its own."""
         assert isinstance(nets, Rows), type(nets)
         assert isinstance(nets, Stoppable), type(nets)
-        tried, asked = nets if isinstance(nets, Trying) else None, _asked(nets)
+        asked, weights = _asked(nets)
         for net, data in enumerate(self._data):
             if data is not None and asked[net] and self._met[net] < len(self.milestones):
-                weights = tried.survivors[net] if tried else nets.w[net]
-                self._met[net] = max(self._met[net], self._tested(nets.network, weights, data))
-                if tried and self._met[net] == len(self.milestones):
-                    nets.w[net] = weights
+                self._met[net] = max(self._met[net], self._tested(nets.network, weights[net], data))
+                if self._met[net] == len(self.milestones):
+                    nets.w[net] = weights[net]
 
     def _tested(self, network: Network, weights: Tensor, data: Data) -> int:
         met = 0
@@ -125,12 +124,12 @@ class Unbroken:
         return self._met
 
 
-def _asked(nets: Rows) -> list[int]:
-    """Which nets are tested."""
+def _asked(nets: Rows) -> tuple[list[int], Tensor]:
+    """Which nets are tested, and with what weights."""
     if isinstance(nets, Trying):
-        return nets.survived.tolist()
+        return nets.survived.tolist(), nets.survivors
     # in the middle of a stream that began before nobody asks
-    return nets.begun.tolist() if isinstance(nets, Counting) else [1] * len(nets)
+    return nets.begun.tolist() if isinstance(nets, Counting) else [1] * len(nets), nets.w
 
 
 @torch.no_grad()

@@ -142,7 +142,7 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     """
     first, time = drawn[0], max(len(sequences.x) for sequences in drawn)
     if all(sequences is first for sequences in drawn):
-        return _shared(first, len(drawn))
+        return for_all(first, len(drawn))
 
     def stacked(values: Sequence[Tensor | None], missing: float) -> Tensor | None:
         if values[0] is None:
@@ -161,8 +161,8 @@ def side_by_side(drawn: Sequence[Sequences]) -> Sequences:
     return Sequences(x, lengths, target, allowed, stacked([s.resets for s in drawn], False))
 
 
-def _shared(sequences: Sequences, nets: int) -> Sequences:
-    """Give every net the same sequences, without a copy."""
+def for_all(sequences: Sequences, nets: int) -> Sequences:
+    """Give every net the same sequences, without a copy: rows (batch,) -> (net, batch)."""
 
     def shared(values: Tensor | None, dim: int = 1) -> Tensor | None:
         return None if values is None else values.unsqueeze(dim).expand(*values.shape[:dim], nets, *values.shape[dim:])
@@ -178,8 +178,3 @@ def _shared(sequences: Sequences, nets: int) -> Sequences:
 def _padded(values: Tensor, time: int, missing: float) -> Tensor:
     ends = (*[0, 0] * (values.dim() - 1), 0, time - len(values))
     return pad(values, ends, value=missing) if len(values) < time else values
-
-
-def for_all(drawn: Sequences, nets: int) -> Sequences:
-    """Give every net the same sequences: rows (batch,) -> (net, batch)."""
-    return _shared(drawn, nets)

@@ -93,20 +93,21 @@ class UntilMistake(RealTime):
         for k, stream in enumerate(streams):
             start, stop = k * few, (k + 1) * few
             end = self.steps.run(start, stop)
-            if self._goes_beyond(end == stop):
+            if self._goes_on(end == stop):
                 return [y[:, :, :k]]
             if end - start > shortest[k]:
                 self._note_survivors()
             end = self.steps.run(start, stop, self.rate)
-            if self._goes_beyond(end == stop):
+            if self._goes_on(end == stop):
                 return [y[:, :, :k], torch.cat([y[:, :, k : k + 1], self._learn_rest(sequences, stream, few)])]
         return [y]
 
-    def _goes_beyond(self, is_through: bool) -> bool:
-        """Whether a net has not erred yet in what is laid out; of the next streams more is."""
-        goes_beyond = is_through and bool(self.steps.goes_on.any())
-        self._few *= 2 if goes_beyond else 1
-        return goes_beyond
+    def _goes_on(self, is_through: bool) -> bool:
+        """Whether a net has not erred in all that is laid out of a stream; then twice as much of the next ones is."""
+        goes_on = is_through and bool(self.steps.goes_on.any())
+        if goes_on:
+            self._few *= 2
+        return goes_on
 
     def _note_survivors(self) -> None:
         survived = self.steps.survived > 0
